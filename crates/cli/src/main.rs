@@ -1,0 +1,2 @@
+//! The `msdeblur` command.
+fn main() {}

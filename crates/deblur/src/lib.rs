@@ -1,0 +1,1 @@
+//! Restore blurry photographs with a structure guided diffusion model: checkpoint, tiles, sampling, uncertainty

@@ -1,0 +1,1 @@
+//! Image quality metrics with named protocols: PSNR and SSIM

@@ -1,0 +1,1 @@
+//! A fully convolutional UNet for image-conditioned diffusion, with guided residual blocks, on libtorch
