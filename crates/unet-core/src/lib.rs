@@ -1,1 +1,14 @@
-//! A fully convolutional UNet for image-conditioned diffusion, with guided residual blocks, on libtorch
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod error;
+pub mod layers;
+pub mod padding;
+pub mod receptive_field;
+mod resnet;
+mod unet;
+
+pub use config::{SCHEMA_VERSION, Stem, UNetConfig};
+pub use error::{Error, Result};
+pub use resnet::ResnetBlock2d;
+pub use unet::UNet;
