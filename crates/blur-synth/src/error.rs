@@ -1,0 +1,118 @@
+//! What can go wrong, as data.
+
+use std::fmt;
+
+use crate::blur::Family;
+
+/// The result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One parameter that is not usable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Name of the field, as it is written in JSON or TOML.
+    pub field: &'static str,
+    /// The value that was given.
+    pub value: f64,
+    /// What the value must be.
+    pub requirement: &'static str,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        field: &'static str,
+        value: impl Into<f64>,
+        requirement: &'static str,
+    ) -> Self {
+        Self {
+            field,
+            value: value.into(),
+            requirement,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} = {} (must be {})",
+            self.field, self.value, self.requirement
+        )
+    }
+}
+
+/// Why a degradation could not be described or applied.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// One or more parameters are out of range; all of them are listed.
+    #[error("invalid parameters: {}", join(problems))]
+    InvalidParameters {
+        /// Every problem found.
+        problems: Vec<Problem>,
+    },
+    /// The blur would need a kernel beyond the supported size.
+    #[error("kernel radius of {radius} pixels exceeds the limit of {limit}")]
+    KernelTooLarge {
+        /// Radius that the parameters ask for, in pixels.
+        radius: f64,
+        /// Largest supported radius, in pixels.
+        limit: usize,
+    },
+    /// The mix does not hold the family asked for.
+    #[error("the blur mix has no family {family}")]
+    FamilyNotInMix {
+        /// The family asked for.
+        family: Family,
+    },
+    /// The image is too small for the blur.
+    #[error(
+        "image of {height} x {width} pixels (height x width) is too small: a margin of {margin} pixels needs at least {needed} x {needed}"
+    )]
+    ImageTooSmall {
+        /// Height of the image, in pixels.
+        height: usize,
+        /// Width of the image, in pixels.
+        width: usize,
+        /// Margin on each side, in pixels.
+        margin: usize,
+        /// Smallest height and width that would do.
+        needed: usize,
+    },
+    /// The margin handed to [`Degradation::apply_valid`](crate::Degradation::apply_valid) does not cover the kernel.
+    #[error("margin of {got} pixels is smaller than the {needed} pixels this blur needs")]
+    MarginTooSmall {
+        /// Margin given, in pixels.
+        got: usize,
+        /// Margin needed, in pixels.
+        needed: usize,
+    },
+    /// A pixel is NaN or infinite.
+    #[error("pixel value at channel {channel}, row {row}, column {column} is not finite")]
+    NonFinitePixel {
+        /// Channel index.
+        channel: usize,
+        /// Row index.
+        row: usize,
+        /// Column index.
+        column: usize,
+    },
+}
+
+fn join(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// `Ok` when there is no problem, else all of them in one error.
+pub(crate) fn all_or_nothing(problems: Vec<Problem>) -> Result<()> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::InvalidParameters { problems })
+    }
+}
