@@ -1,1 +1,21 @@
-//! Photographs as planar f32 arrays: 8/16-bit PNG, JPEG, TIFF and WebP with alpha, ICC profile, EXIF and orientation carried through
+#![doc = include_str!("../README.md")]
+
+mod decode;
+mod encode;
+mod error;
+mod format;
+mod header;
+mod limits;
+mod orientation;
+mod photo;
+mod samples;
+mod tiff_fields;
+mod write;
+
+pub use decode::{decode, image_size, read};
+pub use encode::{Encoded, WriteOptions, encode};
+pub use error::{Cause, Error, IN_MEMORY, Result};
+pub use format::{Format, is_supported};
+pub use limits::Limits;
+pub use photo::{BitDepth, ColorModel, Photo, PhotoInfo};
+pub use write::write;

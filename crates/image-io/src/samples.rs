@@ -1,0 +1,175 @@
+//! Between the interleaved integers of a file and the planes of `f32` in memory.
+
+use std::path::Path;
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// Pixels that one task converts: large enough to be worth a task, small enough to spread a photo over all cores.
+const PIXELS_PER_TASK: usize = 1 << 16;
+
+/// An integer or float that a file stores for one channel of one pixel.
+pub(crate) trait Sample: Copy + Send + Sync + Default {
+    /// To the range `[0, 1]`.
+    fn to_unit(self) -> f32;
+    /// `round_half_up(clamp(value, 0, 1) * max)`; in f64, where product and sum are exact.
+    fn from_unit(value: f32) -> Self;
+}
+
+impl Sample for u8 {
+    fn to_unit(self) -> f32 {
+        f32::from(self) / 255.0
+    }
+
+    fn from_unit(value: f32) -> Self {
+        (f64::from(value).clamp(0.0, 1.0) * 255.0 + 0.5) as Self
+    }
+}
+
+impl Sample for u16 {
+    fn to_unit(self) -> f32 {
+        f32::from(self) / 65_535.0
+    }
+
+    fn from_unit(value: f32) -> Self {
+        (f64::from(value).clamp(0.0, 1.0) * 65_535.0 + 0.5) as Self
+    }
+}
+
+impl Sample for f32 {
+    fn to_unit(self) -> f32 {
+        self
+    }
+
+    fn from_unit(value: f32) -> Self {
+        value
+    }
+}
+
+/// Planes from `[H, W, channels]` samples with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels.
+///
+/// Returns pixels `[3, H, W]` and alpha `[H, W]`; `None` if the buffer has not the length that the sizes imply.
+pub(crate) fn to_planes<S: Sample>(
+    samples: &[S],
+    height: usize,
+    width: usize,
+    channels: usize,
+) -> Option<(Array3<f32>, Option<Array2<f32>>)> {
+    let count = height.checked_mul(width)?;
+    if samples.len() != count.checked_mul(channels)? || !(1..=4).contains(&channels) {
+        return None;
+    }
+    let color = if channels >= 3 { [0, 1, 2] } else { [0, 0, 0] };
+    let mut pixels = reserve(count.checked_mul(3)?)?;
+    for channel in color {
+        append_plane(&mut pixels, samples, channel, channels);
+    }
+    let alpha = if channels % 2 == 0 {
+        let mut alpha = reserve(count)?;
+        append_plane(&mut alpha, samples, channels - 1, channels);
+        Some(Array2::from_shape_vec((height, width), alpha).ok()?)
+    } else {
+        None
+    };
+    let pixels = Array3::from_shape_vec((3, height, width), pixels).ok()?;
+    Some((pixels, alpha))
+}
+
+/// An empty vector with room for `count` values, or `None` where the machine has no such memory.
+fn reserve(count: usize) -> Option<Vec<f32>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).ok()?;
+    Some(values)
+}
+
+/// Appends one channel to `plane`.
+fn append_plane<S: Sample>(plane: &mut Vec<f32>, samples: &[S], channel: usize, channels: usize) {
+    let start = plane.len();
+    plane.resize(start + samples.len() / channels, 0.0);
+    plane[start..]
+        .par_chunks_mut(PIXELS_PER_TASK)
+        .zip(samples.par_chunks(PIXELS_PER_TASK * channels))
+        .for_each(|(out, input)| {
+            for (value, pixel) in out.iter_mut().zip(input.chunks_exact(channels)) {
+                *value = pixel[channel].to_unit();
+            }
+        });
+}
+
+/// `[H, W, channels]` samples from planes; the channels are grey or RGB, then alpha where there is one.
+///
+/// Grey is the common value of the three planes where they agree, else their BT.601 luma.
+/// The planes must have been checked with [`check_finite`] and agree in size.
+pub(crate) fn from_planes<S: Sample>(
+    pixels: ArrayView3<'_, f32>,
+    alpha: Option<ArrayView2<'_, f32>>,
+    gray: bool,
+) -> Vec<S> {
+    let pixels = pixels.as_standard_layout();
+    let alpha = alpha.as_ref().map(|alpha| alpha.as_standard_layout());
+    let (_, height, width) = pixels.dim();
+    let count = height * width;
+    let values = pixels.as_slice().unwrap_or_default();
+    let alpha = alpha.as_ref().and_then(|alpha| alpha.as_slice());
+    let colors = if gray { 1 } else { 3 };
+    let channels = colors + usize::from(alpha.is_some());
+    let mut samples = vec![S::default(); count * channels];
+    samples
+        .par_chunks_mut(PIXELS_PER_TASK * channels)
+        .enumerate()
+        .for_each(|(task, out)| {
+            let start = task * PIXELS_PER_TASK;
+            for (offset, pixel) in out.chunks_exact_mut(channels).enumerate() {
+                let at = start + offset;
+                let rgb = [values[at], values[count + at], values[2 * count + at]];
+                if gray {
+                    pixel[0] = S::from_unit(gray_value(rgb));
+                } else {
+                    pixel[0] = S::from_unit(rgb[0]);
+                    pixel[1] = S::from_unit(rgb[1]);
+                    pixel[2] = S::from_unit(rgb[2]);
+                }
+                if let Some(alpha) = alpha {
+                    pixel[colors] = S::from_unit(alpha[at]);
+                }
+            }
+        });
+    samples
+}
+
+/// ITU-R BT.601 luma, or the value itself where all three agree (the weighted sum would round).
+fn gray_value([red, green, blue]: [f32; 3]) -> f32 {
+    if red == green && green == blue {
+        red
+    } else {
+        0.299 * red + 0.587 * green + 0.114 * blue
+    }
+}
+
+/// The first value that is NaN or infinite, as an error that says where.
+pub(crate) fn check_finite(
+    path: &Path,
+    pixels: &Array3<f32>,
+    alpha: Option<&Array2<f32>>,
+) -> Result<()> {
+    let not_finite = |plane: &'static str, view: ArrayView2<'_, f32>| {
+        let found = ndarray::Zip::indexed(view)
+            .into_par_iter()
+            .find_first(|(_, value)| !value.is_finite());
+        match found {
+            None => Ok(()),
+            Some(((y, x), _)) => Err(Error::NonFinite {
+                path: path.to_owned(),
+                plane,
+                x,
+                y,
+            }),
+        }
+    };
+    for (plane, name) in pixels.outer_iter().zip(["red", "green", "blue"]) {
+        not_finite(name, plane)?;
+    }
+    alpha.map_or(Ok(()), |alpha| not_finite("alpha", alpha.view()))
+}
