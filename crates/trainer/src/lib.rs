@@ -1,1 +1,21 @@
-//! Training of structure guided diffusion models: data pipelines, losses, AdamW and EMA with saved state, validation, resume
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod error;
+mod noise_levels;
+mod optimizer;
+mod pairs;
+mod photos;
+mod random;
+mod run;
+mod state;
+mod validation;
+
+pub use config::{Loss, SCHEMA_VERSION, TrainConfig};
+pub use error::{Error, Result};
+pub use noise_levels::NoiseLevels;
+pub use optimizer::{AdamW, Parameter};
+pub use pairs::{Batch, Loader, Pair, PairSource};
+pub use photos::{Photo, PhotoSet};
+pub use run::{Event, Outcome, files, run};
+pub use validation::{Quality, Report, Validation};

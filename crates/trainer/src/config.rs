@@ -1,0 +1,243 @@
+//! The training configuration: plain data, checked as a whole.
+
+use std::path::{Path, PathBuf};
+
+use blur_synth::BlurMix;
+use ms_guidance::GuidedUNetConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Version of the serialised form of [`TrainConfig`].
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Loss on the network's prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// mean |target − prediction|, as WaveGrad and DvSR.
+    L1,
+    /// mean (target − prediction)².
+    L2,
+}
+
+/// Everything that defines a training run. The same configuration gives the same run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Version of this description, [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the model, written into its checkpoint.
+    pub name: String,
+    /// Folders of sharp photographs, searched recursively.
+    pub photos: Vec<PathBuf>,
+    /// Words for the model card: where the photographs come from and their licences.
+    pub data_description: String,
+    /// Run folder: configuration, log, state and checkpoints.
+    pub out: PathBuf,
+    /// Optimisation steps.
+    pub steps: u64,
+    /// Crops per step.
+    pub batch: usize,
+    /// Side of a crop in pixels.
+    pub crop: usize,
+    /// Seed of initial weights, crops, blur and noise.
+    pub seed: u64,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// Images over which the learning rate rises linearly from 0.
+    pub lr_warmup_images: u64,
+    /// Images at the end of the run over which the learning rate falls to 0 along a half cosine; before, it is constant.
+    /// The whole run for plain cosine decay.
+    pub lr_decay_images: u64,
+    /// Decoupled weight decay of AdamW.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm.
+    pub max_gradient_norm: f64,
+    /// Half-life of the averaged weights, in images.
+    pub ema_half_life_images: f64,
+    /// Fraction of each batch whose noise level is the largest, `model.sigma_max`; the rest is uniform on the cosine schedule.
+    pub pure_noise_fraction: f64,
+    /// Loss on the prediction.
+    pub loss: Loss,
+    /// Factor of the guidance loss L_guide.
+    pub guidance_weight: f64,
+    /// Weights w_s inside L_guide, finest scale first; missing ones count 1.
+    pub guidance_scale_weights: Vec<f64>,
+    /// Photographs set aside for validation; chosen by a hash of their names.
+    pub validation_photos: usize,
+    /// Validation crops per blur family.
+    pub validation_crops: usize,
+    /// Side of a validation crop in pixels.
+    pub validation_crop: usize,
+    /// Steps between validations.
+    pub validate_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between lines in the log.
+    pub log_every: u64,
+    /// Training blur.
+    pub blur: BlurMix,
+    /// The network.
+    pub model: GuidedUNetConfig,
+}
+
+impl TrainConfig {
+    /// The recipe of the model that ships.
+    pub fn default_preset(photos: Vec<PathBuf>, out: PathBuf) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            name: "default".into(),
+            photos,
+            data_description: String::new(),
+            out,
+            steps: 12_000,
+            batch: 16,
+            crop: 64,
+            seed: 1,
+            learning_rate: 8e-4,
+            lr_warmup_images: 4_000,
+            lr_decay_images: 60_000,
+            weight_decay: 1e-4,
+            max_gradient_norm: 1.0,
+            ema_half_life_images: 4_000.0,
+            pure_noise_fraction: 0.625,
+            loss: Loss::L1,
+            guidance_weight: 1.0,
+            guidance_scale_weights: vec![1.0, 1.0, 1.0],
+            validation_photos: 12,
+            validation_crops: 24,
+            validation_crop: 128,
+            validate_every: 500,
+            checkpoint_every: 500,
+            log_every: 20,
+            blur: BlurMix::standard(),
+            model: GuidedUNetConfig::small(),
+        }
+    }
+
+    /// A run of seconds with the smallest network, for tests and to try things out.
+    pub fn tiny(photos: Vec<PathBuf>, out: PathBuf) -> Self {
+        Self {
+            name: "tiny".into(),
+            steps: 20,
+            batch: 4,
+            crop: 32,
+            lr_warmup_images: 8,
+            lr_decay_images: 80,
+            ema_half_life_images: 20.0,
+            validation_photos: 1,
+            validation_crops: 1,
+            validation_crop: 32,
+            validate_every: 10,
+            checkpoint_every: 10,
+            log_every: 1,
+            model: GuidedUNetConfig::tiny(),
+            ..Self::default_preset(photos, out)
+        }
+    }
+
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, has unknown or missing keys, or is invalid.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            action: "read the configuration",
+            source,
+        })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|error| Error::ConfigFile { path: path.to_owned(), problem: error.to_string() })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The TOML form.
+    ///
+    /// # Errors
+    /// If a path is not valid Unicode.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|error| Error::InvalidConfig { problems: vec![error.to_string()] })
+    }
+
+    /// Checks every field and reports all problems at once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`].
+    pub fn validate(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        if let Err(error) = self.model.validate() {
+            problems.push(error.to_string());
+        }
+        if let Err(error) = self.blur.validate() {
+            problems.push(error.to_string());
+        }
+        let mut check = |ok: bool, problem: String| {
+            if !ok {
+                problems.push(problem);
+            }
+        };
+        check(
+            self.schema_version == SCHEMA_VERSION,
+            format!("schema_version is {}, this version reads {SCHEMA_VERSION}", self.schema_version),
+        );
+        check(!self.photos.is_empty(), "photos: at least one folder is needed".into());
+        check(self.steps >= 1, "steps must be at least 1".into());
+        check((1..=4096).contains(&self.batch), format!("batch is {}, allowed are 1 to 4096", self.batch));
+        for (name, side) in [("crop", self.crop), ("validation_crop", self.validation_crop)] {
+            let multiple = self.model.size_multiple() as usize;
+            check(
+                (16..=2048).contains(&side) && side.checked_rem(multiple) == Some(0),
+                format!("{name} is {side}, it must be 16 to 2048 and a multiple of {multiple}"),
+            );
+        }
+        for (name, every) in [
+            ("validate_every", self.validate_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("log_every", self.log_every),
+        ] {
+            check(every >= 1, format!("{name} must be at least 1"));
+        }
+        for (name, value, zero_allowed) in [
+            ("learning_rate", self.learning_rate, false),
+            ("weight_decay", self.weight_decay, true),
+            ("max_gradient_norm", self.max_gradient_norm, false),
+            ("ema_half_life_images", self.ema_half_life_images, false),
+            ("guidance_weight", self.guidance_weight, true),
+        ] {
+            let ok = value.is_finite() && (value > 0.0 || zero_allowed && value == 0.0);
+            let bound = if zero_allowed { "at least" } else { "above" };
+            check(ok, format!("{name} is {value}, it must be {bound} 0"));
+        }
+        check(
+            (0.0..=1.0).contains(&self.pure_noise_fraction),
+            format!("pure_noise_fraction is {}, allowed are 0 to 1", self.pure_noise_fraction),
+        );
+        check(
+            self.guidance_scale_weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0),
+            "guidance_scale_weights must be finite and not negative".into(),
+        );
+        check(
+            self.validation_photos >= 1 && self.validation_crops >= 1,
+            "validation needs at least one photograph and one crop".into(),
+        );
+        if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig { problems }) }
+    }
+
+    /// Learning rate of a 0-based step: linear warm-up, constant, half cosine to 0 at the end.
+    pub fn learning_rate_at(&self, step: u64) -> f64 {
+        let batch = self.batch as f64;
+        let seen = (step as f64 + 1.0) * batch;
+        let left = (self.steps.saturating_sub(step)) as f64 * batch;
+        let warmup = (seen / self.lr_warmup_images.max(1) as f64).min(1.0);
+        let decay = (left / self.lr_decay_images.max(1) as f64).min(1.0);
+        self.learning_rate * warmup * 0.5 * (1.0 - (std::f64::consts::PI * decay).cos())
+    }
+
+    /// Averaging factor per step for the half-life of the averaged weights, with a shorter memory at the start.
+    pub fn ema_decay_at(&self, step: u64) -> f64 {
+        let decay = 0.5f64.powf(self.batch as f64 / self.ema_half_life_images);
+        decay.min((step as f64 + 1.0) / (step as f64 + 10.0))
+    }
+}

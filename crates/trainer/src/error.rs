@@ -1,0 +1,92 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+/// Error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration contradicts itself; every problem is listed.
+    #[error("invalid training configuration: {}", problems.join("; "))]
+    InvalidConfig {
+        /// One sentence per problem.
+        problems: Vec<String>,
+    },
+    /// A configuration file cannot be parsed.
+    #[error("{}: {problem}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The parser's message, with line and column.
+        problem: String,
+    },
+    /// A folder with photographs cannot be read, or a run folder cannot be written.
+    #[error("{}: cannot {action}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No usable photograph was found.
+    #[error("no photograph of at least {minimum}×{minimum} pixels in {folders}; {skipped} files were skipped")]
+    NoPhotos {
+        /// The folders that were searched.
+        folders: String,
+        /// Smallest usable side in pixels.
+        minimum: usize,
+        /// Files that could not be read or are too small.
+        skipped: usize,
+    },
+    /// The run folder holds another run.
+    #[error("{}: holds a training run already", path.display())]
+    RunExists {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The saved state belongs to another configuration.
+    #[error("{}: the saved run differs in {difference}", path.display())]
+    ResumeMismatch {
+        /// The state file.
+        path: PathBuf,
+        /// The names of the settings that differ.
+        difference: String,
+    },
+    /// The saved state is damaged.
+    #[error("{}: the saved state is not usable ({reason})", path.display())]
+    State {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Too many steps in a row gave a loss or gradient that is not finite.
+    #[error("loss or gradient was not finite in {count} steps in a row, last at step {step}")]
+    Diverged {
+        /// The last such step.
+        step: u64,
+        /// How many in a row.
+        count: u32,
+    },
+    /// The background loader stopped.
+    #[error("the data loader stopped unexpectedly")]
+    LoaderStopped,
+    /// Blur synthesis.
+    #[error(transparent)]
+    Blur(#[from] blur_synth::Error),
+    /// The model or its checkpoint.
+    #[error(transparent)]
+    Model(#[from] ms_guidance::Error),
+    /// Noise levels.
+    #[error(transparent)]
+    Diffusion(#[from] diffusion_sched::Error),
+    /// libtorch reported an error.
+    #[error("libtorch")]
+    Torch(#[from] tch::TchError),
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,337 @@
+//! The training loop.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use diffusion_sched::{CounterNoise, NoiseLevel, NoiseSource};
+use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
+use ms_guidance::{GuidedUNet, guidance_loss};
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::config::Loss;
+use crate::noise_levels::NoiseLevels;
+use crate::optimizer::AdamW;
+use crate::pairs::{Batch, Loader, PairSource};
+use crate::photos::PhotoSet;
+use crate::validation::{Report, Validation};
+use crate::{Error, Result, TrainConfig, state};
+
+/// File names inside a run folder.
+pub mod files {
+    /// The resolved configuration.
+    pub const CONFIG: &str = "config.toml";
+    /// One JSON object per line: losses, speed, validation.
+    pub const LOG: &str = "metrics.jsonl";
+    /// Everything needed to resume.
+    pub const STATE: &str = "state.safetensors";
+    /// The model with averaged weights, float16.
+    pub const MODEL: &str = "model.safetensors";
+}
+
+/// Non-finite steps in a row after which training stops.
+const MAX_NON_FINITE: u32 = 20;
+const LICENCE: &str = "MIT OR Apache-2.0";
+
+/// What happens during a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Training is about to start.
+    Started {
+        /// Parameters of the model.
+        parameters: i64,
+        /// Photographs for training.
+        photos: usize,
+        /// Files that were not usable, with reasons.
+        skipped: Vec<String>,
+        /// Steps that an earlier run finished.
+        resumed_at: u64,
+        /// Steps in all.
+        total: u64,
+    },
+    /// A step is done.
+    Step {
+        /// Finished steps.
+        step: u64,
+        /// Steps in all.
+        total: u64,
+        /// Loss of this step, guidance included.
+        loss: f64,
+        /// Crops per second since the start of this process's run.
+        images_per_second: f64,
+    },
+    /// A validation is done.
+    Validation {
+        /// Finished steps.
+        step: u64,
+        /// Quality per family and over `all`.
+        report: Report,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// The model file.
+        path: PathBuf,
+    },
+    /// Something the user should know.
+    Note(String),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Finished steps.
+    pub step: u64,
+    /// Whether the observer stopped it; it can be resumed.
+    pub interrupted: bool,
+    /// The model file.
+    pub model: PathBuf,
+    /// The last validation.
+    pub report: Report,
+}
+
+/// Losses of one step, as scalars on the device.
+struct StepLoss {
+    total: Tensor,
+    diffusion: Tensor,
+    guidance: Tensor,
+}
+
+/// The loss of one batch: mean |target − prediction| (or squared) + weight · L_guide.
+fn batch_loss(
+    model: &GuidedUNet,
+    config: &TrainConfig,
+    batch: &Batch,
+    levels: &[NoiseLevel],
+    noise: &Tensor,
+) -> Result<StepLoss> {
+    let device = noise.device();
+    let per_item = |values: Vec<f32>| -> Result<Tensor> {
+        Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?.f_reshape([-1, 1, 1, 1])?)
+    };
+    let alpha = per_item(levels.iter().map(|level| level.alpha() as f32).collect())?;
+    let sigma = per_item(levels.iter().map(|level| level.sigma_vp() as f32).collect())?;
+    let target = model.image_to_target(&batch.sharp, &batch.blurry)?;
+    let noisy = target.f_mul(&alpha)?.f_add(&noise.f_mul(&sigma)?)?;
+    let wanted = match config.model.prediction_type {
+        diffusion_sched::PredictionType::Epsilon => noise.shallow_clone(),
+        diffusion_sched::PredictionType::VPrediction => {
+            noise.f_mul(&alpha)?.f_sub(&target.f_mul(&sigma)?)?
+        }
+        diffusion_sched::PredictionType::Sample => target,
+    };
+    let features = model.guidance().features(&batch.blurry)?;
+    let predicted = model.predict(&noisy, &batch.blurry, &alpha.f_reshape([-1])?, &features)?;
+    let error = predicted.f_sub(&wanted)?;
+    let diffusion = match config.loss {
+        Loss::L1 => error.f_abs()?,
+        Loss::L2 => error.f_square()?,
+    }
+    .f_mean(Kind::Float)?;
+    let guidance = guidance_loss(
+        &model.guidance().predictions(&features)?,
+        &batch.sharp,
+        &config.guidance_scale_weights,
+        config.model.size_multiple(),
+    )?;
+    let total = diffusion.f_add(&guidance.f_mul_scalar(config.guidance_weight)?)?;
+    Ok(StepLoss { total, diffusion, guidance })
+}
+
+/// The log and the files of a run folder.
+struct RunFolder {
+    folder: PathBuf,
+    log: std::fs::File,
+}
+
+impl RunFolder {
+    fn open(config: &TrainConfig, resume: bool) -> Result<Self> {
+        let folder = config.out.clone();
+        let fail = |path: &Path, action| {
+            let path = path.to_owned();
+            move |source| Error::Io { path, action, source }
+        };
+        std::fs::create_dir_all(&folder).map_err(fail(&folder, "create the run folder"))?;
+        let state = folder.join(files::STATE);
+        if state.exists() && !resume {
+            return Err(Error::RunExists { path: folder });
+        }
+        let text = config.to_toml()?;
+        checkpoint::write_atomically(&folder.join(files::CONFIG), text.as_bytes())?;
+        let path = folder.join(files::LOG);
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(resume)
+            .write(true)
+            .truncate(!resume)
+            .open(&path)
+            .map_err(fail(&path, "write the log"))?;
+        Ok(Self { folder, log })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write_log(&mut self, line: &serde_json::Value) -> Result<()> {
+        writeln!(self.log, "{line}").map_err(|source| Error::Io {
+            path: self.path(files::LOG),
+            action: "write the log",
+            source,
+        })
+    }
+}
+
+/// Trains a model as `config` says, in `config.out`. `observe` hears of every event and ends the run with
+/// `ControlFlow::Break` after the current step; the state is saved then as well. With `resume` a saved state is continued;
+/// there need not be one.
+///
+/// The initial weights come from libtorch's global generator, which is seeded here.
+///
+/// # Errors
+/// If the configuration is invalid, data or run folder cannot be used, the saved state does not fit, training diverges or
+/// libtorch fails.
+pub fn run(
+    config: &TrainConfig,
+    resume: bool,
+    observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
+) -> Result<Outcome> {
+    config.validate()?;
+    let device = Device::cuda_if_available();
+    let side = config.crop.max(config.validation_crop);
+    let set = PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?;
+    let (skipped, data_sha256) = (set.skipped.clone(), set.sha256.clone());
+    let (training, held_out) = set.split(config.validation_photos);
+    let photos = training.len();
+    let source = Arc::new(PairSource::new(training, config.blur.clone(), config.crop, config.seed)?);
+    let held_out = if held_out.is_empty() {
+        let _ = observe(Event::Note("only one photograph: it serves for validation as well".into()));
+        PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?.photos
+    } else {
+        held_out
+    };
+    let validation_source =
+        PairSource::new(held_out, config.blur.clone(), config.validation_crop, config.seed)?;
+    let validation = Validation::new(&validation_source, config.validation_crops, config.seed)?;
+    drop(validation_source);
+
+    tch::manual_seed(config.seed as i64);
+    let store = nn::VarStore::new(device);
+    let model = GuidedUNet::new(&store.root(), &config.model)?;
+    let averaged_store = nn::VarStore::new(device);
+    let averaged = GuidedUNet::new(&averaged_store.root(), &config.model)?;
+    let averaged_variables: BTreeMap<String, Tensor> = averaged_store.variables().into_iter().collect();
+    let mut optimizer = AdamW::new(store.variables().into_iter().collect(), config.weight_decay)?;
+
+    let mut folder = RunFolder::open(config, resume)?;
+    let state_path = folder.path(files::STATE);
+    let first = if resume && state_path.exists() {
+        state::load(&state_path, &mut optimizer, config, &data_sha256)?
+    } else {
+        0
+    };
+    let parameters = config.model.parameter_count();
+    let _ = observe(Event::Started { parameters, photos, skipped, resumed_at: first, total: config.steps });
+
+    let levels = NoiseLevels::new(config)?;
+    let mut loader = Loader::start(source, config.batch, first);
+    let started = Instant::now();
+    let (mut step, mut non_finite, mut interrupted) = (first, 0, false);
+    let mut report = Report::new();
+    while step < config.steps && !interrupted {
+        let batch = loader.next_batch()?;
+        let batch =
+            Batch { sharp: batch.sharp.f_to_device(device)?, blurry: batch.blurry.f_to_device(device)? };
+        let drawn = levels.draw(step)?;
+        // The low half of the running crop number keys the noise; the step keys the rest.
+        let samples: Vec<u32> = (0..config.batch as u32).collect();
+        let key = config.seed ^ step.rotate_left(32);
+        let noise = CounterNoise::new(key, samples, device).normal(
+            [config.batch as i64, 3, config.crop as i64, config.crop as i64],
+            0,
+        )?;
+        let loss = batch_loss(&model, config, &batch, &drawn, &noise)?;
+        let values: Vec<Tensor> = optimizer.parameters.iter().map(|p| p.value.shallow_clone()).collect();
+        let gradients = Tensor::f_run_backward(&[&loss.total], &values, false, false)?;
+        let norm = AdamW::gradient_norm(&gradients)?.f_double_value(&[])?;
+        let value = loss.total.f_double_value(&[])?;
+        let learning_rate = config.learning_rate_at(step);
+        if value.is_finite() && norm.is_finite() {
+            non_finite = 0;
+            let scale = (config.max_gradient_norm / norm.max(1e-12)).min(1.0);
+            optimizer.step(&gradients, scale, learning_rate, config.ema_decay_at(step))?;
+        } else {
+            non_finite += 1;
+            let _ = observe(Event::Note(format!("step {}: loss {value}, gradient norm {norm}; skipped", step + 1)));
+            if non_finite >= MAX_NON_FINITE {
+                return Err(Error::Diverged { step: step + 1, count: non_finite });
+            }
+        }
+        step += 1;
+        let images_per_second =
+            ((step - first) * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
+        if step.is_multiple_of(config.log_every) || step == config.steps {
+            folder.write_log(&serde_json::json!({
+                "type": "step", "step": step, "total_images": step * config.batch as u64, "loss": value,
+                "diffusion_loss": loss.diffusion.f_double_value(&[])?,
+                "guidance_loss": loss.guidance.f_double_value(&[])?,
+                "gradient_norm": norm, "learning_rate": learning_rate, "images_per_second": images_per_second,
+            }))?;
+        }
+        interrupted =
+            observe(Event::Step { step, total: config.steps, loss: value, images_per_second }).is_break();
+        let last = step == config.steps || interrupted;
+        if step.is_multiple_of(config.validate_every) || last {
+            copy_averages(&optimizer, &averaged_variables)?;
+            report = validation.run(&averaged, device)?;
+            folder.write_log(&serde_json::json!({"type": "validation", "step": step, "report": report}))?;
+            interrupted |= observe(Event::Validation { step, report: report.clone() }).is_break();
+        }
+        if step.is_multiple_of(config.checkpoint_every) || last {
+            state::save(&state_path, &mut optimizer, config, &data_sha256, step)?;
+            let description = describe(config, &data_sha256, step, &report);
+            let path = folder.path(files::MODEL);
+            checkpoint::save(&path, &optimizer.averages(), &description, WeightFormat::Float16)?;
+            interrupted |= observe(Event::Checkpoint { path }).is_break();
+        }
+    }
+    Ok(Outcome { step, interrupted, model: folder.path(files::MODEL), report })
+}
+
+fn copy_averages(optimizer: &AdamW, averaged: &BTreeMap<String, Tensor>) -> Result<()> {
+    let _no_grad = tch::no_grad_guard();
+    for parameter in &optimizer.parameters {
+        if let Some(variable) = averaged.get(&parameter.name) {
+            variable.shallow_clone().f_copy_(&parameter.average)?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report) -> Description {
+    let mut metrics = BTreeMap::new();
+    for (family, quality) in report {
+        metrics.insert(format!("validation_input_psnr_{family}"), quality.input_psnr);
+        metrics.insert(format!("validation_output_psnr_{family}"), quality.output_psnr);
+    }
+    // Folders are facts about a machine, not about the model.
+    let portable = TrainConfig { photos: Vec::new(), out: PathBuf::new(), ..config.clone() };
+    Description {
+        config: config.model.clone(),
+        provenance: Provenance {
+            name: config.name.clone(),
+            producer: format!("msdeblur trainer {}", env!("CARGO_PKG_VERSION")),
+            licence: LICENCE.into(),
+            data: config.data_description.clone(),
+            data_sha256: data_sha256.to_owned(),
+            steps: step,
+            total_images: step * config.batch as u64,
+            seed: config.seed,
+            training: serde_json::to_value(portable).unwrap_or_default(),
+            metrics,
+        },
+    }
+}

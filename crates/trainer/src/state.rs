@@ -1,0 +1,122 @@
+//! The saved state of a run: weights, moments, averages and the step, in one safetensors file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ms_guidance::checkpoint::write_atomically;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, Kind, Tensor};
+
+use crate::optimizer::{AdamW, Parameter};
+use crate::{Error, Result, TrainConfig};
+
+const METADATA_KEY: &str = "msdeblur_training";
+
+type Slot = (&'static str, fn(&mut Parameter) -> &mut Tensor);
+const SLOTS: [Slot; 4] = [
+    ("value", |parameter| &mut parameter.value),
+    ("exp_avg", |parameter| &mut parameter.exp_avg),
+    ("exp_avg_sq", |parameter| &mut parameter.exp_avg_sq),
+    ("average", |parameter| &mut parameter.average),
+];
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Progress {
+    step: u64,
+    updates: u64,
+    data_sha256: String,
+    config: TrainConfig,
+}
+
+/// Writes the state after `step` steps to `path`, atomically.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save(path: &Path, optimizer: &mut AdamW, config: &TrainConfig, data_sha256: &str, step: u64) -> Result<()> {
+    let unusable = |reason: String| Error::State { path: path.to_owned(), reason };
+    let mut stored: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for parameter in &mut optimizer.parameters {
+        for (slot, pick) in SLOTS {
+            let name = format!("{slot}:{}", parameter.name);
+            let tensor = pick(parameter).f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+            let mut bytes = vec![0; tensor.numel() * 4];
+            tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+            stored.push((name, tensor.size().iter().map(|&n| n as usize).collect(), bytes));
+        }
+    }
+    let views = stored
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| unusable(error.to_string()))?;
+    let progress = Progress {
+        step,
+        updates: optimizer.updates,
+        data_sha256: data_sha256.to_owned(),
+        config: config.clone(),
+    };
+    let json = serde_json::to_string(&progress).map_err(|error| unusable(error.to_string()))?;
+    let bytes = safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), json)])))
+        .map_err(|error| unusable(error.to_string()))?;
+    Ok(write_atomically(path, &bytes)?)
+}
+
+/// Names of the settings that must not change when a run is resumed. Length, cadence, folders and the learning rate's
+/// schedule may.
+fn differences(saved: &TrainConfig, now: &TrainConfig) -> Vec<&'static str> {
+    [
+        ("batch", saved.batch != now.batch),
+        ("crop", saved.crop != now.crop),
+        ("seed", saved.seed != now.seed),
+        ("loss", saved.loss != now.loss),
+        ("blur", saved.blur != now.blur),
+        ("model", saved.model != now.model),
+        ("pure_noise_fraction", saved.pure_noise_fraction != now.pure_noise_fraction),
+        ("validation_photos", saved.validation_photos != now.validation_photos),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
+
+/// Reads a state into `optimizer` and returns the number of finished steps.
+///
+/// # Errors
+/// If the file is damaged, or its run differs in a setting that decides what a step is.
+pub fn load(path: &Path, optimizer: &mut AdamW, config: &TrainConfig, data_sha256: &str) -> Result<u64> {
+    let unusable = |reason: String| Error::State { path: path.to_owned(), reason };
+    let bytes = ms_guidance::checkpoint::read(path)?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
+    let json = metadata.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
+    let json = json.ok_or_else(|| unusable("it has no training metadata".into()))?;
+    let progress: Progress = serde_json::from_str(json).map_err(|error| unusable(error.to_string()))?;
+    let mut different = differences(&progress.config, config);
+    if progress.data_sha256 != data_sha256 {
+        different.push("photographs");
+    }
+    if !different.is_empty() {
+        return Err(Error::ResumeMismatch { path: path.to_owned(), difference: different.join(", ") });
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
+    if tensors.len() != SLOTS.len() * optimizer.parameters.len() {
+        return Err(unusable(format!("it holds {} tensors", tensors.len())));
+    }
+    let _no_grad = tch::no_grad_guard();
+    for parameter in &mut optimizer.parameters {
+        for (slot, pick) in SLOTS {
+            let name = format!("{slot}:{}", parameter.name);
+            let view = tensors.tensor(&name).map_err(|error| unusable(error.to_string()))?;
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            let target = pick(parameter);
+            if shape != target.size() || view.dtype() != Dtype::F32 {
+                return Err(unusable(format!("tensor {name} has another shape or type")));
+            }
+            let value = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?;
+            target.f_copy_(&value)?;
+        }
+    }
+    optimizer.updates = progress.updates;
+    Ok(progress.step)
+}

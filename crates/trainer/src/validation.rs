@@ -1,0 +1,102 @@
+//! In-domain quality on fixed pairs: PSNR of the posterior mean against PSNR of the blurry input, per blur family.
+
+use std::collections::BTreeMap;
+
+use blur_synth::Family;
+use diffusion_sched::{CounterNoise, Denoiser, Sigmas, initial_noise};
+use ms_guidance::GuidedUNet;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::pairs::{Batch, Pair, PairSource};
+use crate::random::Random;
+use crate::Result;
+
+const NOISE_STREAM: u64 = 3;
+
+/// Mean PSNR in dB over the pairs of one family, RGB on [0, 1] without rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Number of pairs.
+    pub pairs: usize,
+    /// Blurry against sharp.
+    pub input_psnr: f64,
+    /// Restored (`mean` mode) against sharp.
+    pub output_psnr: f64,
+}
+
+impl Quality {
+    /// PSNR gain in dB.
+    pub fn gain(&self) -> f64 {
+        self.output_psnr - self.input_psnr
+    }
+}
+
+/// Result of a validation, by family name, with `all` over every pair.
+pub type Report = BTreeMap<String, Quality>;
+
+/// Fixed validation pairs.
+#[derive(Debug)]
+pub struct Validation {
+    sets: Vec<(Family, Vec<Pair>)>,
+    seed: u64,
+}
+
+fn psnr(a: &Tensor, b: &Tensor) -> Result<f64> {
+    // Half the [-1, 1] range is the unit of [0, 1] images.
+    let mse = a.f_sub(b)?.f_square()?.f_mean(Kind::Double)?.f_double_value(&[])? / 4.0;
+    Ok(-10.0 * mse.max(1e-12).log10())
+}
+
+impl Validation {
+    /// `count` pairs for each blur family from `source`.
+    ///
+    /// # Errors
+    /// If the blur cannot be made.
+    pub fn new(source: &PairSource, count: usize, seed: u64) -> Result<Self> {
+        let sets = Family::ALL
+            .into_iter()
+            .map(|family| Ok((family, source.fixed(family, count)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { sets, seed })
+    }
+
+    /// Restores every pair with one denoiser call from pure noise and compares.
+    ///
+    /// # Errors
+    /// If libtorch is out of memory.
+    pub fn run(&self, model: &GuidedUNet, device: Device) -> Result<Report> {
+        let _no_grad = tch::no_grad_guard();
+        let mut report = Report::new();
+        let (mut all_in, mut all_out, mut all) = (0.0, 0.0, 0);
+        for (family_index, (family, pairs)) in self.sets.iter().enumerate() {
+            let (mut input, mut output) = (0.0, 0.0);
+            for (index, pair) in pairs.iter().enumerate() {
+                let batch = Batch::new(std::slice::from_ref(pair))?;
+                let blurry = batch.blurry.f_to_device(device)?;
+                let sharp = batch.sharp.f_to_device(device)?;
+                let conditioned = model.condition(&blurry, Kind::Float)?;
+                let sigma = model.config().sigma_max;
+                let key = (family_index * pairs.len() + index) as u64;
+                let seed = Random::new(self.seed, NOISE_STREAM, key).next_u64();
+                let mut noise = CounterNoise::new(seed, [0], device);
+                let side = blurry.size()[2];
+                let noise = initial_noise(&mut noise, [1, 3, side, side], &Sigmas::new(vec![sigma, 0.0])?)?;
+                let restored = conditioned.target_to_image(&conditioned.denoise(&noise, sigma)?)?;
+                input += psnr(&blurry, &sharp)?;
+                output += psnr(&restored.f_clamp(-1.0, 1.0)?, &sharp)?;
+            }
+            let count = pairs.len() as f64;
+            let quality =
+                Quality { pairs: pairs.len(), input_psnr: input / count, output_psnr: output / count };
+            report.insert(family.name().to_owned(), quality);
+            all_in += input;
+            all_out += output;
+            all += pairs.len();
+        }
+        let quality =
+            Quality { pairs: all, input_psnr: all_in / all as f64, output_psnr: all_out / all as f64 };
+        report.insert("all".to_owned(), quality);
+        Ok(report)
+    }
+}
