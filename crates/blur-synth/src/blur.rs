@@ -60,6 +60,9 @@ pub enum Blur {
         extent: f32,
         /// How nervous the hand is, in `[0, 1]`: 0 is a straight line; Boracchi & Foi draw it from `[0, 0.1]`.
         anxiety: f32,
+        /// Share of the full trajectory that falls into the exposure, in `(0, 1]`: small shares are plain arcs, the
+        /// whole is a tangle. Boracchi & Foi use 1/16, 1/4, 1/2 and 1.
+        exposure: f32,
         /// Seed of the trajectory.
         seed: u64,
     },
@@ -118,8 +121,9 @@ impl Blur {
             Self::CameraShake {
                 extent,
                 anxiety,
+                exposure,
                 seed,
-            } => camera_shake::kernel(extent.into(), anxiety.into(), seed),
+            } => camera_shake::kernel(extent.into(), anxiety.into(), exposure.into(), seed),
             Self::LinearMotion {
                 length,
                 angle_degrees,
@@ -146,9 +150,19 @@ impl Blur {
         };
         match *self {
             Self::CameraShake {
-                extent, anxiety, ..
+                extent,
+                anxiety,
+                exposure,
+                ..
             } => {
                 positive("extent", extent);
+                if !(exposure > 0.0 && exposure <= 1.0) {
+                    problems.push(Problem::new(
+                        "exposure",
+                        exposure,
+                        "greater than 0 and at most 1",
+                    ));
+                }
                 if !(0.0..=1.0).contains(&anxiety) {
                     problems.push(Problem::new("anxiety", anxiety, "between 0 and 1"));
                 }

@@ -5,6 +5,8 @@
 use ndarray::{Array2, Array3, ArrayView3};
 use rayon::prelude::*;
 
+use crate::error::{Result, samples, samples_mut};
+
 /// Output samples accumulated in registers at a time.
 const BLOCK: usize = 32;
 /// Images with at least this many samples are spread over the threads of the current rayon pool; crops are not,
@@ -19,7 +21,7 @@ pub(crate) fn valid(
     image: ArrayView3<'_, f32>,
     taps: &Array2<f32>,
     factor: Option<&[f32]>,
-) -> Array3<f32> {
+) -> Result<Array3<f32>> {
     let border = taps.nrows() - 1;
     let (channels, height, width) = image.dim();
     let (rows, columns) = (height - border, width - border);
@@ -30,7 +32,7 @@ pub(crate) fn valid(
                 .enumerate()
                 .map(|(index, &tap)| (border - index, tap))
                 .collect();
-            let across = pass(image, &across, (channels, height, columns));
+            let across = pass(image, &across, (channels, height, columns))?;
             let down: Vec<Tap> = factor
                 .iter()
                 .enumerate()
@@ -49,13 +51,16 @@ pub(crate) fn valid(
     }
 }
 
-fn pass(image: ArrayView3<'_, f32>, taps: &[Tap], shape: (usize, usize, usize)) -> Array3<f32> {
+fn pass(
+    image: ArrayView3<'_, f32>,
+    taps: &[Tap],
+    shape: (usize, usize, usize),
+) -> Result<Array3<f32>> {
     let (_, height, width) = image.dim();
     let (_, rows, columns) = shape;
     let mut out = Array3::zeros(shape);
-    let (Some(source), Some(target)) = (image.as_slice(), out.as_slice_mut()) else {
-        unreachable!("both arrays are in standard layout");
-    };
+    let source = samples(image.as_slice())?;
+    let target = samples_mut(out.as_slice_mut())?;
     let row = |(index, target): (usize, &mut [f32])| {
         let (channel, row) = (index / rows, index % rows);
         convolve_row(&source[(channel * height + row) * width..], taps, target);
@@ -65,7 +70,7 @@ fn pass(image: ArrayView3<'_, f32>, taps: &[Tap], shape: (usize, usize, usize)) 
     } else {
         target.chunks_mut(columns).enumerate().for_each(row);
     }
-    out
+    Ok(out)
 }
 
 /// `target[x] = sum over taps of weight * source[x + offset]`.
@@ -87,5 +92,70 @@ fn convolve_row(source: &[f32], taps: &[Tap], target: &mut [f32]) {
         *sum = taps.iter().fold(0.0, |sum, &(offset, weight)| {
             sum + weight * source[index + offset]
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::ArrayD;
+    use safetensors::{Dtype, SafeTensors};
+
+    fn tensor(file: &SafeTensors<'_>, name: &str) -> ArrayD<f64> {
+        let view = file
+            .tensor(name)
+            .expect("the reference file has the tensor");
+        let values: Vec<f64> = match view.dtype() {
+            Dtype::F32 => view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b).into())
+                .collect(),
+            Dtype::F64 => view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f64::from_le_bytes(*b))
+                .collect(),
+            other => panic!("unexpected type {other:?}"),
+        };
+        ArrayD::from_shape_vec(view.shape(), values).expect("shape and data agree")
+    }
+
+    fn worst(got: &Array3<f32>, expected: &ArrayD<f64>) -> f64 {
+        assert_eq!(got.shape(), expected.shape());
+        got.iter().zip(expected).fold(0.0, |worst, (&got, want)| {
+            worst.max((f64::from(got) - want).abs())
+        })
+    }
+
+    #[test]
+    fn agrees_with_scipy() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/blur-synth/reference.safetensors"
+        );
+        let bytes = std::fs::read(path).expect("the reference file is there");
+        let file = SafeTensors::deserialize(&bytes).expect("the reference file is sound");
+        let read = |name: &str| tensor(&file, name).mapv(|value| value as f32);
+        let image = read("convolution.image")
+            .into_dimensionality()
+            .expect("three axes");
+        let taps = read("convolution.taps")
+            .into_dimensionality()
+            .expect("two axes");
+        let direct = valid(image.view(), &taps, None).expect("the image is large enough");
+        // float32 sums of some fifty products, each at most 0.05.
+        assert!(worst(&direct, &tensor(&file, "convolution.result")) < 1e-6);
+        let factor = read("convolution.factor").into_raw_vec_and_offset().0;
+        let taps = Array2::from_shape_fn((7, 7), |(row, column)| factor[row] * factor[column]);
+        let expected = tensor(&file, "convolution.separable_result");
+        for factor in [None, Some(factor.as_slice())] {
+            let got = valid(image.view(), &taps, factor).expect("the image is large enough");
+            assert!(worst(&got, &expected) < 1e-6);
+        }
     }
 }

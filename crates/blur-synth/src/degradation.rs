@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blur::Blur;
 use crate::convolve::PARALLEL_SAMPLES;
-use crate::error::{Error, Problem, Result, all_or_nothing};
+use crate::error::{Error, Problem, Result, all_or_nothing, samples_mut};
 use crate::kernel::{Kernel, check_size};
 use crate::random::SplitMix64;
 use crate::response::Response;
@@ -98,7 +98,7 @@ impl Degradation {
         let margin = kernel.radius();
         let (channels, height, width) = sharp.dim();
         check_size(height, width, margin, margin + 1)?;
-        let linear = self.linear(sharp)?;
+        let linear = self.linear(sharp, 0)?;
         let mut padded = Array3::zeros((channels, height + 2 * margin, width + 2 * margin));
         for (source, mut target) in linear.outer_iter().zip(padded.outer_iter_mut()) {
             for (row, mut target) in target.outer_iter_mut().enumerate() {
@@ -121,7 +121,8 @@ impl Degradation {
     /// result `[C, H - 2 * margin, W - 2 * margin]`.
     ///
     /// # Errors
-    /// Invalid parameters, non-finite pixels, a margin below [`Self::margin`], or an image with no pixel inside.
+    /// Invalid parameters, non-finite pixels within [`Self::margin`] of the result, a margin below it, or an image with
+    /// no pixel inside.
     pub fn apply_valid(
         &self,
         sharp_with_margin: ArrayView3<'_, f32>,
@@ -145,11 +146,11 @@ impl Degradation {
         )?;
         let spare = margin - radius;
         let needed = sharp_with_margin.slice(s![.., spare..height - spare, spare..width - spare]);
-        self.finish(&kernel, self.linear(needed)?.view(), margin)
+        self.finish(&kernel, self.linear(needed, spare)?.view(), margin)
     }
 
-    /// Linear light in standard layout.
-    fn linear(&self, encoded: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+    /// Linear light in standard layout. `origin` is the row and column of the first sample in the caller's array.
+    fn linear(&self, encoded: ArrayView3<'_, f32>, origin: usize) -> Result<Array3<f32>> {
         let mut linear = encoded.as_standard_layout().into_owned();
         let width = linear.len_of(Axis(2)).max(1);
         let decode = |row: &mut [f32]| {
@@ -157,24 +158,25 @@ impl Degradation {
             self.response.decode(row);
             finite
         };
-        let finite = match linear.as_slice_mut() {
-            Some(values) if values.len() >= PARALLEL_SAMPLES => values
+        let values = samples_mut(linear.as_slice_mut())?;
+        let finite = if values.len() >= PARALLEL_SAMPLES {
+            values
                 .par_chunks_mut(width)
                 .map(decode)
-                .reduce(|| true, |left, right| left & right),
-            Some(values) => values
+                .reduce(|| true, |left, right| left & right)
+        } else {
+            values
                 .chunks_mut(width)
                 .map(decode)
-                .fold(true, |left, right| left & right),
-            None => unreachable!("the copy is in standard layout"),
+                .fold(true, |left, right| left & right)
         };
         if !finite {
             let place = encoded.indexed_iter().find(|(_, value)| !value.is_finite());
             if let Some(((channel, row, column), _)) = place {
                 return Err(Error::NonFinitePixel {
                     channel,
-                    row,
-                    column,
+                    row: row + origin,
+                    column: column + origin,
                 });
             }
         }
@@ -213,15 +215,14 @@ impl Degradation {
                 }
             }
         };
-        match out.as_slice_mut() {
-            Some(values) if values.len() >= PARALLEL_SAMPLES => {
-                values
-                    .par_chunks_mut(width)
-                    .enumerate()
-                    .for_each(finish_row);
-            }
-            Some(values) => values.chunks_mut(width).enumerate().for_each(finish_row),
-            None => unreachable!("the convolution is in standard layout"),
+        let values = samples_mut(out.as_slice_mut())?;
+        if values.len() >= PARALLEL_SAMPLES {
+            values
+                .par_chunks_mut(width)
+                .enumerate()
+                .for_each(finish_row);
+        } else {
+            values.chunks_mut(width).enumerate().for_each(finish_row);
         }
         Ok(out)
     }

@@ -98,6 +98,9 @@ pub enum Error {
         /// Column index.
         column: usize,
     },
+    /// An array has an unusual memory layout.
+    #[error("array layout")]
+    Layout(#[from] ndarray::ShapeError),
 }
 
 fn join(problems: &[Problem]) -> String {
@@ -115,4 +118,20 @@ pub(crate) fn all_or_nothing(problems: Vec<Problem>) -> Result<()> {
     } else {
         Err(Error::InvalidParameters { problems })
     }
+}
+
+/// The samples of an array in standard layout.
+pub(crate) fn samples(slice: Option<&[f32]>) -> Result<&[f32]> {
+    slice.ok_or_else(incompatible_layout)
+}
+
+/// The samples of an array in standard layout, to be written.
+pub(crate) fn samples_mut(slice: Option<&mut [f32]>) -> Result<&mut [f32]> {
+    slice.ok_or_else(incompatible_layout)
+}
+
+fn incompatible_layout() -> Error {
+    Error::Layout(ndarray::ShapeError::from_kind(
+        ndarray::ErrorKind::IncompatibleLayout,
+    ))
 }

@@ -16,15 +16,21 @@ pub struct Kernel {
     factor: Option<Vec<f32>>,
 }
 
+/// The sum of the weights, refused when nothing can be normalised by it.
+fn checked_sum<'a>(weights: impl IntoIterator<Item = &'a f64>) -> Result<f64> {
+    let sum = weights.into_iter().sum();
+    if sum > 0.0 && f64::is_finite(sum) {
+        return Ok(sum);
+    }
+    Err(Error::InvalidParameters {
+        problems: vec![Problem::new("kernel sum", sum, "finite and greater than 0")],
+    })
+}
+
 impl Kernel {
     /// Normalises non-negative weights and trims empty borders.
     pub(crate) fn from_weights(weights: Array2<f64>) -> Result<Self> {
-        let sum: f64 = weights.iter().sum();
-        if !(sum.is_finite() && sum > 0.0) {
-            return Err(Error::InvalidParameters {
-                problems: vec![Problem::new("kernel sum", sum, "finite and greater than 0")],
-            });
-        }
+        let sum = checked_sum(&weights)?;
         let taps = weights.mapv(|weight| (weight / sum) as f32);
         Ok(Self {
             taps: trimmed(taps),
@@ -34,12 +40,7 @@ impl Kernel {
 
     /// The outer product of `factor` with itself, normalised.
     pub(crate) fn from_separable(factor: Vec<f64>) -> Result<Self> {
-        let sum: f64 = factor.iter().sum();
-        if !(sum.is_finite() && sum > 0.0) {
-            return Err(Error::InvalidParameters {
-                problems: vec![Problem::new("kernel sum", sum, "finite and greater than 0")],
-            });
-        }
+        let sum = checked_sum(&factor)?;
         let factor: Vec<f64> = factor.into_iter().map(|weight| weight / sum).collect();
         let side = factor.len();
         let taps = Array2::from_shape_fn((side, side), |(row, column)| {
@@ -81,11 +82,7 @@ impl Kernel {
         let (_, height, width) = image.dim();
         check_size(height, width, self.radius(), 2 * self.radius() + 1)?;
         let image = image.as_standard_layout();
-        Ok(convolve::valid(
-            image.view(),
-            &self.taps,
-            self.factor.as_deref(),
-        ))
+        convolve::valid(image.view(), &self.taps, self.factor.as_deref())
     }
 }
 

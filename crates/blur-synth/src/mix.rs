@@ -37,6 +37,9 @@ pub struct BlurMix {
     pub families: Vec<WeightedFamily>,
     /// Range of the anxiety of camera shakes, drawn evenly; see [`Blur::CameraShake`].
     pub camera_shake_anxiety: [f32; 2],
+    /// Range of the share of the trajectory of camera shakes, drawn evenly in its logarithm; see
+    /// [`Blur::CameraShake`].
+    pub camera_shake_exposure: [f32; 2],
     /// Range of minor over major standard deviation of Gaussians, drawn evenly; `[1, 1]` is isotropic.
     pub gaussian_axis_ratio: [f32; 2],
     /// Range of the variance per unit of linear light, drawn evenly in its logarithm; `[0, 0]` is none.
@@ -71,6 +74,7 @@ impl BlurMix {
                 range(Family::Gaussian, 0.6, 3.0),
             ],
             camera_shake_anxiety: [0.005, 0.1],
+            camera_shake_exposure: [0.0625, 1.0],
             gaussian_axis_ratio: [1.0, 1.0],
             shot_noise: [1e-5, 5e-4],
             read_noise: [2e-4, 3e-3],
@@ -135,6 +139,13 @@ impl BlurMix {
             "camera_shake_anxiety",
             self.camera_shake_anxiety,
             0.0,
+            1.0,
+            &mut problems,
+        );
+        check_range(
+            "camera_shake_exposure",
+            self.camera_shake_exposure,
+            f32::MIN_POSITIVE,
             1.0,
             &mut problems,
         );
@@ -224,6 +235,7 @@ impl BlurMix {
             Family::CameraShake => Blur::CameraShake {
                 extent: size,
                 anxiety: between(self.camera_shake_anxiety, random.uniform()),
+                exposure: between_logarithms(self.camera_shake_exposure, random.uniform()),
                 seed: random.seed(),
             },
             Family::LinearMotion => Blur::LinearMotion {

@@ -6,16 +6,16 @@ use crate::kernel::{Kernel, checked_radius};
 use crate::random::SplitMix64;
 use crate::splat::Canvas;
 
-/// Steps of the trajectory, as in the authors' published program.
+/// Points of the full trajectory, as in the authors' published program.
 const STEPS: usize = 2000;
 /// Length of path over which the centripetal pull is defined, in the units of the authors' program (pixels).
 const PATH_LENGTH: f64 = 64.0;
 
 /// Kernel of one shake whose box has `extent` pixels on its longer side.
-pub(crate) fn kernel(extent: f64, anxiety: f64, seed: u64) -> Result<Kernel> {
+pub(crate) fn kernel(extent: f64, anxiety: f64, exposure: f64, seed: u64) -> Result<Kernel> {
     // Seen from its centroid no point of the trajectory is further than `extent` along either axis.
     checked_radius(extent)?;
-    let points = recentred(&rescaled(&trajectory(anxiety, seed), extent));
+    let points = recentred(&rescaled(&trajectory(anxiety, exposure, seed), extent));
     let reach = points.iter().fold(0.0_f64, |reach, point| {
         reach.max(point[0].abs()).max(point[1].abs())
     });
@@ -26,10 +26,10 @@ pub(crate) fn kernel(extent: f64, anxiety: f64, seed: u64) -> Result<Kernel> {
     Kernel::from_weights(canvas.into_weights())
 }
 
-/// Positions `[x, y]` at equal time steps. Velocity `v` keeps its magnitude `s`; each step it turns by
+/// Positions `[x, y]` at equal time steps, from the start until the shutter closes. Velocity `v` keeps its magnitude `s`; each step it turns by
 /// `v += 2 |v| jerk + anxiety * (g * (n_1, n_2) - c * x) * s`, with inertia carried by `v` itself, `g` the shake of
 /// the hand (normal), `c` the centripetal pull to the start, and rarely a jerk that nearly reverses the motion.
-fn trajectory(anxiety: f64, seed: u64) -> Vec<[f64; 2]> {
+fn trajectory(anxiety: f64, exposure: f64, seed: u64) -> Vec<[f64; 2]> {
     let mut random = SplitMix64::keyed(seed, "camera shake");
     let speed = PATH_LENGTH / (STEPS - 1) as f64;
     let centripetal = 0.7 * random.uniform();
@@ -40,7 +40,8 @@ fn trajectory(anxiety: f64, seed: u64) -> Vec<[f64; 2]> {
     let mut position = [0.0, 0.0];
     let mut points = Vec::with_capacity(STEPS);
     points.push(position);
-    for _ in 1..STEPS {
+    let used = (exposure * (STEPS - 1) as f64).round().max(1.0) as usize;
+    for _ in 0..used {
         let mut next = velocity;
         if random.uniform() < jerk_probability {
             let (sine, cosine) = libm::sincos(std::f64::consts::PI + random.uniform() - 0.5);
