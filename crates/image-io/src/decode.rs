@@ -1,20 +1,27 @@
 //! Reading: bytes or a file to a [`Photo`].
 
-use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
+use ndarray::{Array2, Array3};
 
 use crate::error::{Error, IN_MEMORY, Result};
-use crate::format::{Format, describe_unknown};
-use crate::header::{JpegSegments, claimed_size};
+use crate::exif::make_upright;
+use crate::format::Format;
+use crate::header::claimed_size;
+use crate::inspect::Inspection;
 use crate::limits::Limits;
 use crate::orientation;
 use crate::photo::{BitDepth, ColorModel, Photo, PhotoInfo};
-use crate::samples::{check_finite, to_planes};
+use crate::samples::{Sample, check_finite, divide_by_alpha, to_planes};
+use crate::source::{load, open, read_error, recognise};
+
+/// Most bytes that the decoders may take for metadata and for rows in the making, besides the samples themselves.
+const MAX_WORKING_BYTES: u64 = 256 << 20;
 
 /// Reads a photo from a file.
 ///
@@ -25,12 +32,10 @@ use crate::samples::{check_finite, to_planes};
 /// Any of [`Error`]'s reading variants; nothing that a file contains makes this panic or take more memory than `limits` allow.
 pub fn read(path: &Path, limits: &Limits) -> Result<Photo> {
     let (bytes, format) = load(path, limits)?;
-    let mut photo = decode_as(&bytes, format, path, limits)?;
+    let mut photo = Context { path, limits }.decode(&bytes, format)?;
     if let Some(named) = Format::from_path(path).filter(|named| *named != format) {
-        photo
-            .info
-            .notes
-            .push(format!("named like {named}, but holds {format} data"));
+        let note = format!("named like {named}, but holds {format} data");
+        photo.info.notes.push(note);
     }
     Ok(photo)
 }
@@ -42,7 +47,7 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Photo> {
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo> {
     let path = Path::new(IN_MEMORY);
     let format = recognise(bytes, path)?;
-    decode_as(bytes, format, path, limits)
+    Context { path, limits }.decode(bytes, format)
 }
 
 /// Width and height in pixels of the upright photo (EXIF orientation applied), without decoding it.
@@ -51,25 +56,29 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo> {
 /// As [`read`], as far as the header shows them.
 pub fn image_size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
     let context = Context { path, limits };
-    let (mut file, format) = open(path)?;
-    let mut head = Vec::new();
-    std::io::Read::by_ref(&mut file)
-        .take(64)
-        .read_to_end(&mut head)
-        .and_then(|_| file.rewind())
-        .map_err(|source| context.read_error(source))?;
-    if format != Format::Jpeg && format != Format::Tiff {
-        context.check_claim(claimed_size(format, &head))?;
+    let (file, format) = open(path)?;
+    let size = context.guarded(format, || {
+        let mut decoder = context.decoder(BufReader::new(file), format)?;
+        let (width, height) = decoder.dimensions();
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        Ok(if orientation::swaps_sides(orientation) {
+            (height, width)
+        } else {
+            (width, height)
+        })
+    });
+    match size {
+        Ok(size) => {
+            context.check_claim(Some(size))?;
+            Ok(size)
+        }
+        // Decoders call a size of zero or beyond their limits just "invalid": look for ourselves.
+        Err(error) => {
+            let (bytes, format) = load(path, limits)?;
+            context.check_claim(claimed_size(format, &bytes))?;
+            Err(error)
+        }
     }
-    let mut decoder = context.decoder(BufReader::new(file), format)?;
-    let (width, height) = decoder.dimensions();
-    context.check_claim(Some((width, height)))?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok(if orientation::swaps_sides(orientation) {
-        (height, width)
-    } else {
-        (width, height)
-    })
 }
 
 /// What every step of reading one file needs to know.
@@ -79,12 +88,146 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn path(&self) -> PathBuf {
-        self.path.to_owned()
+    fn decode(&self, bytes: &[u8], format: Format) -> Result<Photo> {
+        self.check_claim(claimed_size(format, bytes))?;
+        let inspection = Inspection::of(format, bytes);
+        if let Some(what) = inspection.unsupported {
+            return Err(Error::Unsupported {
+                path: self.path(),
+                what: what.to_owned(),
+            });
+        }
+        if inspection.truncated {
+            return Err(self.truncated(format));
+        }
+        self.guarded(format, || self.decode_inspected(bytes, format, inspection))
     }
 
-    fn read_error(&self, source: std::io::Error) -> Error {
-        read_error(self.path, source)
+    fn decode_inspected(
+        &self,
+        bytes: &[u8],
+        format: Format,
+        inspection: Inspection,
+    ) -> Result<Photo> {
+        let mut decoder = self.decoder(Cursor::new(bytes), format)?;
+        let mut notes = inspection.notes;
+        let color_type = decoder.color_type();
+        note_conversions(decoder.original_color_type(), color_type, &mut notes);
+        let icc_profile = carried_profile(decoder.icc_profile(), &mut notes);
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let exif = match inspection.exif {
+            Some(exif) => Some(exif),
+            None => carried_exif(decoder.exif_metadata(), &mut notes),
+        };
+        if matches!(decoder.xmp_metadata(), Ok(Some(_))) {
+            notes.push("XMP metadata not carried".to_owned());
+        }
+        if matches!(decoder.iptc_metadata(), Ok(Some(_))) {
+            notes.push("IPTC metadata not carried".to_owned());
+        }
+
+        let (mut pixels, mut alpha) = match bytes_per_sample(color_type) {
+            1 => self.planes::<u8>(decoder, format)?,
+            2 => self.planes::<u16>(decoder, format)?,
+            _ => {
+                let (mut pixels, mut alpha) = self.planes::<f32>(decoder, format)?;
+                check_finite(self.path, &pixels, alpha.as_ref())?;
+                pixels.par_mapv_inplace(|value| value.clamp(0.0, 1.0));
+                if let Some(alpha) = &mut alpha {
+                    alpha.par_mapv_inplace(|value| value.clamp(0.0, 1.0));
+                }
+                (pixels, alpha)
+            }
+        };
+        if let Some(alpha) = alpha.as_ref().filter(|_| inspection.premultiplied) {
+            divide_by_alpha(&mut pixels, alpha);
+            notes.push("premultiplied alpha divided out".to_owned());
+        }
+        orientation::apply(&mut pixels, orientation);
+        if let Some(alpha) = &mut alpha {
+            orientation::apply(alpha, orientation);
+        }
+        Ok(Photo {
+            pixels,
+            alpha,
+            info: PhotoInfo {
+                format,
+                bit_depth: match bytes_per_sample(color_type) {
+                    1 => BitDepth::Eight,
+                    _ => BitDepth::Sixteen,
+                },
+                color: if color_type.has_color() {
+                    ColorModel::Rgb
+                } else {
+                    ColorModel::Gray
+                },
+                icc_profile,
+                exif,
+                notes,
+            },
+        })
+    }
+
+    /// Opens the decoder, checks the size that it reports and sets its limits.
+    fn decoder<'r, R: BufRead + Seek + 'r>(
+        &self,
+        reader: R,
+        format: Format,
+    ) -> Result<Box<dyn ImageDecoder + 'r>> {
+        let failed = |error| self.image_error(format, error);
+        let mut limits = image::Limits::no_limits();
+        limits.max_alloc = Some(self.limits.max_alloc.min(MAX_WORKING_BYTES));
+        let mut decoder: Box<dyn ImageDecoder + 'r> = match format {
+            Format::Png => {
+                Box::new(PngDecoder::with_limits(reader, limits.clone()).map_err(failed)?)
+            }
+            Format::Jpeg => Box::new(JpegDecoder::new(reader).map_err(failed)?),
+            Format::Tiff => Box::new(TiffDecoder::new(reader).map_err(failed)?),
+            Format::Webp => Box::new(WebPDecoder::new(reader).map_err(failed)?),
+        };
+        self.check_claim(Some(decoder.dimensions()))?;
+        // The samples count towards the limit of the TIFF decoder; four of CMYK become three.
+        let samples = decoder.total_bytes().saturating_mul(2);
+        let max_alloc = samples.saturating_add(MAX_WORKING_BYTES);
+        limits.max_alloc = Some(max_alloc.min(self.limits.max_alloc));
+        decoder.set_limits(limits).map_err(failed)?;
+        Ok(decoder)
+    }
+
+    /// Decodes into samples of the type that the file holds, then into planes.
+    fn planes<S: Sample>(
+        &self,
+        decoder: Box<dyn ImageDecoder + '_>,
+        format: Format,
+    ) -> Result<(Array3<f32>, Option<Array2<f32>>)> {
+        let (width, height) = decoder.dimensions();
+        let channels = usize::from(decoder.color_type().channel_count());
+        let length = decoder.total_bytes();
+        if length > self.limits.max_alloc {
+            return Err(self.too_much_memory());
+        }
+        let count = length as usize / size_of::<S>();
+        let mut samples = Vec::new();
+        samples
+            .try_reserve_exact(count)
+            .map_err(|_| self.too_much_memory())?;
+        samples.resize(count, S::default());
+        decoder
+            .read_image_boxed(bytemuck::cast_slice_mut(&mut samples))
+            .map_err(|error| self.image_error(format, error))?;
+        to_planes(&samples, height as usize, width as usize, channels)
+            .ok_or_else(|| self.too_much_memory())
+    }
+
+    /// Turns a panic inside a decoder into an error: one malicious file must not end the work on a whole folder.
+    fn guarded<T>(&self, format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            Err(Error::Decode {
+                path: self.path(),
+                format,
+                source: "the decoder gave up on damaged data".into(),
+            })
+        })
     }
 
     /// Refuses sizes of zero and sizes beyond the limit.
@@ -92,22 +235,35 @@ impl Context<'_> {
         let Some((width, height)) = size else {
             return Ok(());
         };
+        let path = self.path();
         if width == 0 || height == 0 {
             return Err(Error::ZeroSize {
-                path: self.path(),
+                path,
                 width,
                 height,
             });
         }
-        if u64::from(width) * u64::from(height) > self.limits.max_pixels {
+        let limit = self.limits.max_pixels;
+        if u64::from(width) * u64::from(height) > limit {
             return Err(Error::TooLarge {
-                path: self.path(),
+                path,
                 width,
                 height,
-                limit: self.limits.max_pixels,
+                limit,
             });
         }
         Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.to_owned()
+    }
+
+    fn truncated(&self, format: Format) -> Error {
+        Error::Truncated {
+            path: self.path(),
+            format,
+        }
     }
 
     fn too_much_memory(&self) -> Error {
@@ -118,251 +274,72 @@ impl Context<'_> {
     }
 
     fn image_error(&self, format: Format, error: ImageError) -> Error {
+        let path = self.path();
         match error {
             ImageError::Limits(_) => self.too_much_memory(),
-            ImageError::IoError(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Error::Truncated {
-                    path: self.path(),
-                    format,
+            ImageError::IoError(source) => match source.kind() {
+                ErrorKind::UnexpectedEof => self.truncated(format),
+                // The codecs wrap what they find in the data into I/O errors, too.
+                ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => {
+                    Error::Decode {
+                        path,
+                        format,
+                        source: Box::new(source),
+                    }
                 }
-            }
-            ImageError::IoError(source) => self.read_error(source),
+                _ => read_error(self.path, source),
+            },
             ImageError::Unsupported(error) => Error::Unsupported {
-                path: self.path(),
-                what: error.to_string(),
+                path,
+                what: format!("this variant of {format} ({error})"),
             },
             error => Error::Decode {
-                path: self.path(),
+                path,
                 format,
                 source: Box::new(error),
             },
         }
     }
-
-    fn decoder<'r, R: std::io::BufRead + Seek + 'r>(
-        &self,
-        reader: R,
-        format: Format,
-    ) -> Result<Box<dyn ImageDecoder + 'r>> {
-        let mut limits = image::Limits::no_limits();
-        limits.max_alloc = Some(self.limits.max_alloc);
-        let opened: std::result::Result<Box<dyn ImageDecoder + 'r>, ImageError> = match format {
-            Format::Png => PngDecoder::with_limits(reader, limits.clone())
-                .map(|decoder| Box::new(decoder) as Box<dyn ImageDecoder + 'r>),
-            Format::Jpeg => JpegDecoder::new(reader)
-                .map(|decoder| Box::new(decoder) as Box<dyn ImageDecoder + 'r>),
-            Format::Tiff => TiffDecoder::new(reader)
-                .map(|decoder| Box::new(decoder) as Box<dyn ImageDecoder + 'r>),
-            Format::Webp => WebPDecoder::new(reader)
-                .map(|decoder| Box::new(decoder) as Box<dyn ImageDecoder + 'r>),
-        };
-        let mut decoder = opened.map_err(|error| self.image_error(format, error))?;
-        decoder
-            .set_limits(limits)
-            .map_err(|error| self.image_error(format, error))?;
-        Ok(decoder)
-    }
 }
 
-fn read_error(path: &Path, source: std::io::Error) -> Error {
-    match source.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound {
-            path: path.to_owned(),
-        },
-        std::io::ErrorKind::IsADirectory => Error::NotAFile {
-            path: path.to_owned(),
-        },
-        _ => Error::Read {
-            path: path.to_owned(),
-            source,
-        },
-    }
+fn bytes_per_sample(color_type: ColorType) -> u8 {
+    color_type.bytes_per_pixel() / color_type.channel_count()
 }
 
-/// The format of the content, or the error that says what it is instead.
-fn recognise(bytes: &[u8], path: &Path) -> Result<Format> {
-    if bytes.is_empty() {
-        return Err(Error::Empty {
-            path: path.to_owned(),
-        });
-    }
-    Format::from_content(bytes).ok_or_else(|| Error::Unsupported {
-        path: path.to_owned(),
-        what: describe_unknown(&bytes[..bytes.len().min(512)]).to_owned(),
-    })
-}
-
-/// Opens a file and looks at its first bytes; the position is back at the start.
-fn open(path: &Path) -> Result<(File, Format)> {
-    let error = |source| read_error(path, source);
-    // Metadata first: opening a named pipe would wait for a writer.
-    if !std::fs::metadata(path).map_err(error)?.is_file() {
-        return Err(Error::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    let mut file = File::open(path).map_err(error)?;
-    let mut head = Vec::new();
-    std::io::Read::by_ref(&mut file)
-        .take(512)
-        .read_to_end(&mut head)
-        .map_err(error)?;
-    let format = recognise(&head, path)?;
-    file.rewind().map_err(error)?;
-    Ok((file, format))
-}
-
-fn load(path: &Path, limits: &Limits) -> Result<(Vec<u8>, Format)> {
-    let (file, format) = open(path)?;
-    let error = |source| read_error(path, source);
-    let length = file.metadata().map_err(error)?.len();
-    let too_large = || Error::TooMuchMemory {
-        path: path.to_owned(),
-        limit: limits.max_alloc,
+/// The ICC profile, unless it speaks of inks that the pixels are no longer made of (ICC.1:2022, 7.2.6).
+fn carried_profile(
+    found: image::ImageResult<Option<Vec<u8>>>,
+    notes: &mut Vec<String>,
+) -> Option<Vec<u8>> {
+    let Ok(profile) = found else {
+        notes.push("damaged ICC profile not carried".to_owned());
+        return None;
     };
-    let mut bytes = Vec::new();
-    if length > limits.max_alloc || bytes.try_reserve_exact(length as usize).is_err() {
-        return Err(too_large());
+    let profile = profile.filter(|profile| !profile.is_empty())?;
+    if profile.get(16..20) == Some(b"CMYK") {
+        notes.push("CMYK colour profile not carried".to_owned());
+        return None;
     }
-    // One byte beyond the limit shows that the file has grown past it meanwhile.
-    file.take(limits.max_alloc.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(error)?;
-    if bytes.len() as u64 > limits.max_alloc {
-        return Err(too_large());
-    }
-    Ok((bytes, format))
+    Some(profile)
 }
 
-fn decode_as(bytes: &[u8], format: Format, path: &Path, limits: &Limits) -> Result<Photo> {
-    let context = Context { path, limits };
-    context.check_claim(claimed_size(format, bytes))?;
-    let mut notes = Vec::new();
-    inspect(bytes, format, path, &mut notes)?;
-
-    let mut decoder = context.decoder(Cursor::new(bytes), format)?;
-    let (width, height) = decoder.dimensions();
-    context.check_claim(Some((width, height)))?;
-    let color_type = decoder.color_type();
-    note_conversions(decoder.original_color_type(), color_type, &mut notes);
-    let icc_profile = decoder.icc_profile().unwrap_or_default();
-    let mut exif = decoder.exif_metadata().unwrap_or_default();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    if let Some(exif) = &mut exif {
-        let _ = Orientation::remove_from_exif_chunk(exif);
-    }
-
-    let length = decoder.total_bytes();
-    let mut buffer: Vec<u8> = Vec::new();
-    if length > limits.max_alloc || buffer.try_reserve_exact(length as usize).is_err() {
-        return Err(context.too_much_memory());
-    }
-    buffer.resize(length as usize, 0);
-    decoder
-        .read_image(&mut buffer)
-        .map_err(|error| context.image_error(format, error))?;
-
-    let (height, width) = (height as usize, width as usize);
-    let channels = usize::from(color_type.channel_count());
-    let depth = color_type.bytes_per_pixel() / color_type.channel_count();
-    let planes = match depth {
-        1 => to_planes(&buffer, height, width, channels),
-        2 => {
-            let samples: Vec<u16> = buffer
-                .chunks_exact(2)
-                .map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
-                .collect();
-            to_planes(&samples, height, width, channels)
-        }
-        _ => {
-            let samples: Vec<f32> = buffer
-                .chunks_exact(4)
-                .map(|four| f32::from_ne_bytes([four[0], four[1], four[2], four[3]]))
-                .collect();
-            to_planes(&samples, height, width, channels)
-        }
+/// EXIF with the orientation set to 1, without the prefix that belongs to JPEG but that some writers put into WebP.
+fn carried_exif(
+    found: image::ImageResult<Option<Vec<u8>>>,
+    notes: &mut Vec<String>,
+) -> Option<Vec<u8>> {
+    let Ok(exif) = found else {
+        notes.push("damaged EXIF not carried".to_owned());
+        return None;
     };
-    drop(buffer);
-    let (mut pixels, mut alpha) = planes.ok_or_else(|| context.too_much_memory())?;
-    if depth == 4 {
-        check_finite(path, &pixels, alpha.as_ref())?;
-        pixels.mapv_inplace(|value| value.clamp(0.0, 1.0));
-        if let Some(alpha) = &mut alpha {
-            alpha.mapv_inplace(|value| value.clamp(0.0, 1.0));
-        }
+    let mut exif = exif?;
+    if exif.starts_with(b"Exif\0\0") {
+        exif.drain(..6);
     }
-
-    let mut photo = Photo {
-        pixels,
-        alpha,
-        info: PhotoInfo {
-            format,
-            bit_depth: if depth == 1 {
-                BitDepth::Eight
-            } else {
-                BitDepth::Sixteen
-            },
-            color: match color_type {
-                ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => {
-                    ColorModel::Gray
-                }
-                _ => ColorModel::Rgb,
-            },
-            icc_profile,
-            exif,
-            notes,
-        },
-    };
-    orientation::apply(&mut photo, orientation);
-    Ok(photo)
-}
-
-/// What the decoders do not say: missing ends, and what the file held before it was converted.
-fn inspect(bytes: &[u8], format: Format, path: &Path, notes: &mut Vec<String>) -> Result<()> {
-    let truncated = || Error::Truncated {
-        path: path.to_owned(),
-        format,
-    };
-    match format {
-        Format::Jpeg => {
-            let mut segments = JpegSegments::new(bytes);
-            let mut components = 0;
-            for segment in segments.by_ref() {
-                if segment.is_start_of_frame() && components == 0 {
-                    components = segment.data.get(5).copied().unwrap_or(0);
-                }
-            }
-            // The decoder would fill what is missing with grey.
-            if !segments.complete() {
-                return Err(truncated());
-            }
-            if components == 4 {
-                notes.push("CMYK converted to RGB without colour management".to_owned());
-            }
-        }
-        Format::Webp => {
-            let claimed = bytes
-                .get(4..8)
-                .map(|size| u32::from_le_bytes([size[0], size[1], size[2], size[3]]));
-            if claimed.is_some_and(|size| u64::from(size) + 8 > bytes.len() as u64) {
-                return Err(truncated());
-            }
-            if bytes.get(12..16) == Some(b"VP8X")
-                && bytes.get(20).is_some_and(|flags| flags & 2 != 0)
-            {
-                notes.push("animation: only the first frame was read".to_owned());
-            }
-        }
-        Format::Png => {
-            if bytes.get(25) == Some(&3) {
-                notes.push("palette expanded to RGB".to_owned());
-            } else if bytes.get(24).is_some_and(|depth| *depth < 8) {
-                notes.push("less than 8 bits per pixel expanded to 8".to_owned());
-            }
-        }
-        Format::Tiff => {}
+    if make_upright(&mut exif) {
+        notes.push("EXIF thumbnail not carried: it was not upright".to_owned());
     }
-    Ok(())
+    Some(exif).filter(|exif| !exif.is_empty())
 }
 
 fn note_conversions(original: ExtendedColorType, now: ColorType, notes: &mut Vec<String>) {
@@ -370,7 +347,7 @@ fn note_conversions(original: ExtendedColorType, now: ColorType, notes: &mut Vec
         ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 => {
             notes.push("CMYK converted to RGB without colour management".to_owned());
         }
-        ExtendedColorType::L1 => notes.push("less than 8 bits per pixel expanded to 8".to_owned()),
+        ExtendedColorType::L1 => notes.push("1-bit grey expanded to 8 bit".to_owned()),
         _ => {}
     }
     if matches!(now, ColorType::Rgb32F | ColorType::Rgba32F) {

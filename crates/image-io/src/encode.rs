@@ -1,20 +1,24 @@
 //! Encoding a [`Photo`] into the bytes of a file.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::{
-    jpeg::JpegEncoder,
-    png::{CompressionType, FilterType, PngEncoder},
-    tiff::TiffEncoder,
-    webp::WebPEncoder,
-};
-use image::{ExtendedColorType, ImageEncoder, ImageResult};
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::codecs::webp::WebPEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 
-use crate::error::{Error, IN_MEMORY, Result};
+use crate::encode_tiff::{Layout, TiffSample, encode_tiff};
+use crate::error::{Cause, Error, IN_MEMORY, Result};
+use crate::exif::Exif;
 use crate::format::Format;
 use crate::photo::{BitDepth, ColorModel, Photo};
 use crate::samples::{check_finite, from_planes};
+
+/// EXIF stands in one APP1 segment, whose 16-bit length counts itself and `Exif\0\0` (EXIF 2.32, section 4.5.4).
+const MAX_JPEG_EXIF: usize = 65_535 - 2 - 6;
+
+/// ICC profiles are spread over at most 255 APP2 segments (ICC.1:2022, annex B.4).
+const MAX_JPEG_PROFILE: usize = 255 * (65_535 - 2 - 14);
 
 /// How a photo is encoded and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +66,6 @@ pub(crate) fn encode_for(
     let (height, width) = check(path, photo, format)?;
     let mut notes = Vec::new();
     let gray = photo.info.color == ColorModel::Gray;
-    if gray && format == Format::Webp {
-        notes.push("WebP has no grey images: stored as RGB".to_owned());
-    }
     let sixteen = photo.info.bit_depth == BitDepth::Sixteen && format.holds_sixteen_bit();
     if photo.info.bit_depth == BitDepth::Sixteen && !sixteen {
         notes.push(format!("16 bit reduced to 8 bit: {format} holds no more"));
@@ -74,79 +75,180 @@ pub(crate) fn encode_for(
         alpha = None;
         notes.push(format!("alpha dropped: {format} holds none"));
     }
-
-    let color = match (gray, alpha.is_some(), sixteen) {
-        (true, false, false) => ExtendedColorType::L8,
-        (true, true, false) => ExtendedColorType::La8,
-        (false, false, false) => ExtendedColorType::Rgb8,
-        (false, true, false) => ExtendedColorType::Rgba8,
-        (true, false, true) => ExtendedColorType::L16,
-        (true, true, true) => ExtendedColorType::La16,
-        (false, false, true) => ExtendedColorType::Rgb16,
-        (false, true, true) => ExtendedColorType::Rgba16,
+    let layout = Layout {
+        width,
+        height,
+        // Lossless WebP has no grey: it stores equal channels, and nothing says so when it is read again.
+        colors: if gray && format != Format::Webp { 1 } else { 3 },
+        alpha: alpha.is_some(),
     };
-    let samples: Vec<u8> = if sixteen {
-        from_planes::<u16>(photo.pixels.view(), alpha, gray)
-            .into_iter()
-            .flat_map(u16::to_ne_bytes)
-            .collect()
+    if gray && layout.colors == 3 {
+        notes.push(format!("grey stored as RGB: {format} has no grey images"));
+    }
+    let metadata = Metadata::fitting(photo, format, &layout, &mut notes);
+
+    let pixels = photo.pixels.view();
+    let bytes = if sixteen {
+        let samples: Vec<u16> = from_planes(pixels, alpha, gray, layout.colors);
+        write_sixteen(&samples, format, &layout, metadata)
     } else {
-        from_planes::<u8>(photo.pixels.view(), alpha, gray)
+        let samples: Vec<u8> = from_planes(pixels, alpha, gray, layout.colors);
+        write_eight(&samples, format, &layout, metadata, options)
     };
-
-    let mut bytes = Vec::new();
-    let (width, height) = (width as u32, height as u32);
-    let out = Cursor::new(&mut bytes);
-    let result = match format {
-        Format::Png => finish(
-            PngEncoder::new_with_quality(out, CompressionType::Default, FilterType::Adaptive),
-            photo,
-            &samples,
-            width,
-            height,
-            color,
-        ),
-        Format::Jpeg => finish(
-            JpegEncoder::new_with_quality(out, options.jpeg_quality.clamp(1, 100)),
-            photo,
-            &samples,
-            width,
-            height,
-            color,
-        ),
-        Format::Tiff => finish(TiffEncoder::new(out), photo, &samples, width, height, color),
-        Format::Webp => finish(
-            WebPEncoder::new_lossless(out),
-            photo,
-            &samples,
-            width,
-            height,
-            color,
-        ),
-    };
-    result.map_err(|error| Error::Encode {
+    let bytes = bytes.map_err(|source| Error::Encode {
         path: path.to_owned(),
         format,
-        source: Box::new(error),
+        source,
     })?;
     Ok(Encoded { bytes, notes })
 }
 
+/// What goes into the file besides the samples.
+struct Metadata {
+    icc_profile: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+}
+
+impl Metadata {
+    /// Keeps what the format can hold, and notes the rest.
+    fn fitting(photo: &Photo, format: Format, layout: &Layout, notes: &mut Vec<String>) -> Self {
+        let mut metadata = Self {
+            icc_profile: photo.info.icc_profile.clone(),
+            exif: photo.info.exif.clone(),
+        };
+        let space = metadata
+            .icc_profile
+            .as_ref()
+            .and_then(|icc| icc.get(16..20));
+        if space == Some(b"GRAY") && layout.colors == 3 {
+            metadata.icc_profile = None;
+            notes.push("grey colour profile dropped: the image is stored as RGB".to_owned());
+        }
+        match format {
+            Format::Jpeg => metadata.fit_into_jpeg(notes),
+            Format::Tiff => metadata.fit_into_tiff(notes),
+            Format::Png | Format::Webp => {}
+        }
+        metadata
+    }
+
+    fn fit_into_jpeg(&mut self, notes: &mut Vec<String>) {
+        let length = |data: &Option<Vec<u8>>| data.as_ref().map_or(0, Vec::len);
+        if length(&self.icc_profile) > MAX_JPEG_PROFILE {
+            self.icc_profile = None;
+            notes.push("colour profile dropped: too large for JPEG".to_owned());
+        }
+        if length(&self.exif) > MAX_JPEG_EXIF {
+            // Mostly it is the thumbnail; the fields alone are small.
+            let fields = self.exif.as_deref().and_then(Exif::parse);
+            self.exif = fields
+                .and_then(|exif| exif.to_bytes())
+                .filter(|exif| exif.len() <= MAX_JPEG_EXIF);
+            notes.push(match self.exif {
+                Some(_) => "EXIF thumbnail dropped: too large for JPEG".to_owned(),
+                None => "EXIF dropped: too large for JPEG".to_owned(),
+            });
+        }
+    }
+
+    /// TIFF holds the fields of EXIF in its own directories, where there is no place for a thumbnail.
+    fn fit_into_tiff(&mut self, notes: &mut Vec<String>) {
+        let Some(exif) = &self.exif else {
+            return;
+        };
+        match Exif::parse(exif) {
+            Some(exif) if exif.thumbnail => {
+                notes.push("EXIF thumbnail dropped: TIFF has no place for it".to_owned());
+            }
+            Some(_) => {}
+            None => {
+                self.exif = None;
+                notes.push("EXIF dropped: it is damaged".to_owned());
+            }
+        }
+    }
+}
+
+fn write_sixteen(
+    samples: &[u16],
+    format: Format,
+    layout: &Layout,
+    metadata: Metadata,
+) -> std::result::Result<Vec<u8>, Cause> {
+    if format == Format::Tiff {
+        return write_tiff(samples, layout, &metadata);
+    }
+    let color = match (layout.colors, layout.alpha) {
+        (1, false) => ExtendedColorType::L16,
+        (1, true) => ExtendedColorType::La16,
+        (_, false) => ExtendedColorType::Rgb16,
+        (_, true) => ExtendedColorType::Rgba16,
+    };
+    let mut bytes = Vec::new();
+    let samples = bytemuck::cast_slice(samples);
+    finish(png_encoder(&mut bytes), metadata, samples, layout, color)?;
+    Ok(bytes)
+}
+
+fn write_eight(
+    samples: &[u8],
+    format: Format,
+    layout: &Layout,
+    metadata: Metadata,
+    options: &WriteOptions,
+) -> std::result::Result<Vec<u8>, Cause> {
+    let color = match (layout.colors, layout.alpha) {
+        (1, false) => ExtendedColorType::L8,
+        (1, true) => ExtendedColorType::La8,
+        (_, false) => ExtendedColorType::Rgb8,
+        (_, true) => ExtendedColorType::Rgba8,
+    };
+    let mut bytes = Vec::new();
+    let out = &mut bytes;
+    match format {
+        Format::Png => finish(png_encoder(out), metadata, samples, layout, color)?,
+        Format::Jpeg => {
+            let encoder = JpegEncoder::new_with_quality(out, options.jpeg_quality.clamp(1, 100));
+            finish(encoder, metadata, samples, layout, color)?;
+        }
+        Format::Webp => {
+            let encoder = WebPEncoder::new_lossless(out);
+            finish(encoder, metadata, samples, layout, color)?;
+        }
+        Format::Tiff => return write_tiff(samples, layout, &metadata),
+    }
+    Ok(bytes)
+}
+
+fn png_encoder(out: &mut Vec<u8>) -> PngEncoder<&mut Vec<u8>> {
+    PngEncoder::new_with_quality(out, CompressionType::Default, FilterType::Adaptive)
+}
+
+fn write_tiff<S: TiffSample>(
+    samples: &[S],
+    layout: &Layout,
+    metadata: &Metadata,
+) -> std::result::Result<Vec<u8>, Cause> {
+    let exif = metadata.exif.as_deref().and_then(Exif::parse);
+    let icc_profile = metadata.icc_profile.as_deref();
+    Ok(encode_tiff(samples, layout, icc_profile, exif.as_ref())?)
+}
+
 fn finish<E: ImageEncoder>(
     mut encoder: E,
-    photo: &Photo,
+    metadata: Metadata,
     samples: &[u8],
-    width: u32,
-    height: u32,
+    layout: &Layout,
     color: ExtendedColorType,
-) -> ImageResult<()> {
-    if let Some(icc_profile) = &photo.info.icc_profile {
-        let _ = encoder.set_icc_profile(icc_profile.clone());
+) -> std::result::Result<(), Cause> {
+    if let Some(icc_profile) = metadata.icc_profile {
+        encoder.set_icc_profile(icc_profile)?;
     }
-    if let Some(exif) = &photo.info.exif {
-        let _ = encoder.set_exif_metadata(exif.clone());
+    if let Some(exif) = metadata.exif {
+        encoder.set_exif_metadata(exif)?;
     }
-    encoder.write_image(samples, width, height, color)
+    let (width, height) = (layout.width as u32, layout.height as u32);
+    Ok(encoder.write_image(samples, width, height, color)?)
 }
 
 /// Height and width, once the arrays are known to be a photo that the format can hold.

@@ -21,11 +21,19 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file to read, or the folder to write into, does not exist.
+    /// The file to read does not exist.
     #[error("{}: not found", path.display())]
     NotFound {
-        /// The file or folder that is missing.
+        /// The file.
         path: PathBuf,
+    },
+    /// The folder to write into does not exist.
+    #[error("{}: the folder {} does not exist", path.display(), folder.display())]
+    NoFolder {
+        /// The output file.
+        path: PathBuf,
+        /// The folder that is missing.
+        folder: PathBuf,
     },
     /// The path names a folder, a device or a pipe, not a file.
     #[error("{}: not a file", path.display())]
@@ -174,6 +182,7 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Self::NotFound { path }
+            | Self::NoFolder { path, .. }
             | Self::NotAFile { path }
             | Self::Read { path, .. }
             | Self::Write { path, .. }
@@ -196,14 +205,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         use std::io::ErrorKind;
         let text = match self {
-            Self::NotFound { path } if path.extension().is_none() => {
-                "check the spelling; an output folder must exist before a photo is written into it"
-            }
             Self::NotFound { .. } => "check the spelling and the folder",
+            Self::NoFolder { .. } => "create the folder first, or check its spelling",
             Self::NotAFile { .. } => "give the path of an image file",
             Self::Empty { .. } | Self::Truncated { .. } => {
                 "copy or download the file again; it was probably cut off"
             }
+            Self::ZeroSize { .. } => "the file holds no picture; get it from its source again",
             Self::Decode { .. } => {
                 "open it in an image viewer; if that works, save it again as PNG"
             }

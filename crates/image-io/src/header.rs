@@ -1,6 +1,7 @@
 //! The size that a file claims, read from its header before any decoder takes memory for it.
 
 use crate::format::Format;
+use crate::tiff_fields::{Directory, read_header};
 
 /// Width and height as the header claims (before EXIF orientation), or `None` when it is cut off or too damaged to say.
 ///
@@ -10,7 +11,7 @@ pub(crate) fn claimed_size(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
         Format::Png => png_size(bytes),
         Format::Jpeg => jpeg_size(bytes),
         Format::Webp => webp_size(bytes),
-        Format::Tiff => crate::tiff_fields::image_size(bytes),
+        Format::Tiff => tiff_size(bytes),
     }
 }
 
@@ -59,6 +60,16 @@ fn webp_size(bytes: &[u8]) -> Option<(u32, u32)> {
         }
         _ => None,
     }
+}
+
+/// ImageWidth and ImageLength of the first directory (TIFF 6.0, section 8); not of BigTIFF.
+fn tiff_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (endian, offset) = read_header(bytes)?;
+    let directory = Directory::read(bytes, endian, offset)?;
+    Some((
+        directory.number(endian, 256)?,
+        directory.number(endian, 257)?,
+    ))
 }
 
 fn big_endian_32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -131,5 +142,37 @@ impl<'a> Iterator for JpegSegments<'a> {
                 }
             }
         }
+    }
+}
+
+/// One chunk of a PNG file.
+pub(crate) struct PngChunk<'a> {
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
+}
+
+/// The chunks of a PNG file in order, up to the end or to a chunk that is cut off. Checksums are left to the decoder.
+pub(crate) struct PngChunks<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> PngChunks<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        // Behind the signature.
+        Self { bytes, at: 8 }
+    }
+}
+
+impl<'a> Iterator for PngChunks<'a> {
+    type Item = PngChunk<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let length = big_endian_32(self.bytes, self.at)? as usize;
+        let kind = self.bytes.get(self.at + 4..self.at + 8)?.try_into().ok()?;
+        let start = self.at + 8;
+        let data = self.bytes.get(start..start.checked_add(length)?)?;
+        self.at = start + length + 4;
+        Some(PngChunk { kind, data })
     }
 }

@@ -2,13 +2,17 @@
 
 mod decode;
 mod encode;
+mod encode_tiff;
 mod error;
+mod exif;
 mod format;
 mod header;
+mod inspect;
 mod limits;
 mod orientation;
 mod photo;
 mod samples;
+mod source;
 mod tiff_fields;
 mod write;
 

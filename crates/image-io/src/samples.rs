@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const PIXELS_PER_TASK: usize = 1 << 16;
 
 /// An integer or float that a file stores for one channel of one pixel.
-pub(crate) trait Sample: Copy + Send + Sync + Default {
+pub(crate) trait Sample: bytemuck::Pod + Default + Send + Sync {
     /// To the range `[0, 1]`.
     fn to_unit(self) -> f32;
     /// `round_half_up(clamp(value, 0, 1) * max)`; in f64, where product and sum are exact.
@@ -44,7 +44,7 @@ impl Sample for f32 {
     }
 
     fn from_unit(value: f32) -> Self {
-        value
+        value.clamp(0.0, 1.0)
     }
 }
 
@@ -98,7 +98,8 @@ fn append_plane<S: Sample>(plane: &mut Vec<f32>, samples: &[S], channel: usize, 
         });
 }
 
-/// `[H, W, channels]` samples from planes; the channels are grey or RGB, then alpha where there is one.
+/// `[H, W, channels]` samples from planes: `colors` (1 or 3) channels, then alpha where there is one. A `gray` photo has
+/// equal channels, whether 1 or 3.
 ///
 /// Grey is the common value of the three planes where they agree, else their BT.601 luma.
 /// The planes must have been checked with [`check_finite`] and agree in size.
@@ -106,6 +107,7 @@ pub(crate) fn from_planes<S: Sample>(
     pixels: ArrayView3<'_, f32>,
     alpha: Option<ArrayView2<'_, f32>>,
     gray: bool,
+    colors: usize,
 ) -> Vec<S> {
     let pixels = pixels.as_standard_layout();
     let alpha = alpha.as_ref().map(|alpha| alpha.as_standard_layout());
@@ -113,7 +115,6 @@ pub(crate) fn from_planes<S: Sample>(
     let count = height * width;
     let values = pixels.as_slice().unwrap_or_default();
     let alpha = alpha.as_ref().and_then(|alpha| alpha.as_slice());
-    let colors = if gray { 1 } else { 3 };
     let channels = colors + usize::from(alpha.is_some());
     let mut samples = vec![S::default(); count * channels];
     samples
@@ -123,13 +124,12 @@ pub(crate) fn from_planes<S: Sample>(
             let start = task * PIXELS_PER_TASK;
             for (offset, pixel) in out.chunks_exact_mut(channels).enumerate() {
                 let at = start + offset;
-                let rgb = [values[at], values[count + at], values[2 * count + at]];
+                let mut rgb = [values[at], values[count + at], values[2 * count + at]];
                 if gray {
-                    pixel[0] = S::from_unit(gray_value(rgb));
-                } else {
-                    pixel[0] = S::from_unit(rgb[0]);
-                    pixel[1] = S::from_unit(rgb[1]);
-                    pixel[2] = S::from_unit(rgb[2]);
+                    rgb = [gray_value(rgb); 3];
+                }
+                for (sample, value) in pixel[..colors].iter_mut().zip(rgb) {
+                    *sample = S::from_unit(value);
                 }
                 if let Some(alpha) = alpha {
                     pixel[colors] = S::from_unit(alpha[at]);
@@ -145,6 +145,19 @@ fn gray_value([red, green, blue]: [f32; 3]) -> f32 {
         red
     } else {
         0.299 * red + 0.587 * green + 0.114 * blue
+    }
+}
+
+/// Turns premultiplied colours into plain ones; where alpha is 0 there is no colour to recover, and 0 stays.
+pub(crate) fn divide_by_alpha(pixels: &mut Array3<f32>, alpha: &Array2<f32>) {
+    for mut plane in pixels.outer_iter_mut() {
+        ndarray::Zip::from(&mut plane)
+            .and(alpha)
+            .par_for_each(|value, alpha| {
+                if *alpha > 0.0 {
+                    *value = (*value / *alpha).min(1.0);
+                }
+            });
     }
 }
 

@@ -17,7 +17,7 @@ use crate::photo::Photo;
 /// Returns what the format could not hold (see [`Encoded::notes`](crate::Encoded::notes)).
 ///
 /// # Errors
-/// [`Error::Unsupported`] for an unknown extension, [`Error::Exists`], [`Error::NotFound`] for a missing folder,
+/// [`Error::Unsupported`] for an unknown extension, [`Error::Exists`], [`Error::NoFolder`],
 /// [`Error::NotAFile`], [`Error::Write`], and those of [`encode`](crate::encode()).
 pub fn write(path: &Path, photo: &Photo, options: &WriteOptions) -> Result<Vec<String>> {
     let format = Format::from_path(path).ok_or_else(|| Error::Unsupported {
@@ -62,8 +62,9 @@ fn write_whole(path: &Path, target: &Path, bytes: &[u8], overwrite: bool) -> Res
         std::io::ErrorKind::AlreadyExists => Error::Exists {
             path: path.to_owned(),
         },
-        std::io::ErrorKind::NotFound => Error::NotFound {
-            path: folder.to_owned(),
+        std::io::ErrorKind::NotFound => Error::NoFolder {
+            path: path.to_owned(),
+            folder: folder.to_owned(),
         },
         _ => Error::Write {
             path: path.to_owned(),
@@ -86,11 +87,36 @@ fn write_whole(path: &Path, target: &Path, bytes: &[u8], overwrite: bool) -> Res
             .map_err(failed)?;
     }
     file.as_file().sync_all().map_err(failed)?;
-    let persisted = if overwrite {
-        file.persist(target)
-    } else {
-        file.persist_noclobber(target)
-    };
-    persisted.map_err(|error| failed(error.error))?;
+    put_in_place(file, target, overwrite).map_err(failed)?;
+    // The new name is safe only when the folder is; not all systems can do this, and the photo itself is complete.
+    #[cfg(unix)]
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// Gives the finished file its name.
+fn put_in_place(
+    file: tempfile::NamedTempFile,
+    target: &Path,
+    overwrite: bool,
+) -> std::io::Result<()> {
+    use std::io::ErrorKind;
+    if overwrite {
+        file.persist(target)?;
+        return Ok(());
+    }
+    let refused = match file.persist_noclobber(target) {
+        Ok(_) => return Ok(()),
+        Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {
+            return Err(refused.error);
+        }
+        Err(refused) => refused,
+    };
+    // Some file systems (FAT, some network shares) know neither hard links nor renaming without replacing: claim the
+    // name with an empty file, then replace that.
+    std::fs::File::create_new(target)?;
+    refused.file.persist(target).map(|_| ()).map_err(|failed| {
+        let _ = std::fs::remove_file(target);
+        failed.error
+    })
 }
