@@ -76,6 +76,12 @@ pub enum Error {
         /// Noise level of the call.
         sigma: f64,
     },
+    /// A step that adds noise was given none.
+    #[error("this step adds noise of standard deviation {noise_std}, but none was given")]
+    MissingNoise {
+        /// Standard deviation of the noise, in VE coordinates.
+        noise_std: f64,
+    },
     /// The observer asked to stop.
     #[error("sampling was cancelled")]
     Cancelled,

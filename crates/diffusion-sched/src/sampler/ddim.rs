@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::run::{Run, ancestral_step, posterior_std};
+use super::first_order::{self, FirstOrder, StepCoefficients, posterior_std};
 use super::{Observer, Sampler};
 use crate::error::{Result, check};
 use crate::{Denoiser, NoiseSource, Sigmas};
@@ -42,27 +42,25 @@ impl Sampler for Ddim {
     fn sample(
         &self,
         denoiser: &dyn Denoiser,
-        mut x: Tensor,
+        x: Tensor,
         sigmas: &Sigmas,
         noise: &mut dyn NoiseSource,
         observe: &mut Observer,
     ) -> Result<Tensor> {
-        let mut run = Run::new(denoiser, &x, sigmas, noise, observe)?;
-        for (index, sigma, sigma_next) in sigmas.pairs() {
-            let denoised = run.denoise(&x, sigma, index)?;
-            run.observe(index, sigma, sigma_next, &x, &denoised)?;
-            if sigma_next == 0.0 {
-                return Ok(denoised);
-            }
-            let noise_std = self.eta * posterior_std(sigma, sigma_next);
-            ancestral_step(
-                &mut run,
-                &mut x,
-                &denoised,
-                (index, sigma, sigma_next),
-                noise_std,
-            )?;
+        first_order::sample(self, denoiser, x, sigmas, noise, observe)
+    }
+}
+
+impl FirstOrder for Ddim {
+    /// Eq. 12 divided by alpha: `denoised + sqrt(sigma_next² - std²) (x - denoised) / sigma + std n`.
+    fn coefficients(&self, sigma: f64, sigma_next: f64) -> StepCoefficients {
+        let noise_std = self.eta * posterior_std(sigma, sigma_next);
+        let direction = ((sigma_next - noise_std) * (sigma_next + noise_std))
+            .max(0.0)
+            .sqrt();
+        StepCoefficients {
+            toward_denoised: 1.0 - direction / sigma,
+            noise_std,
         }
-        Ok(x)
     }
 }

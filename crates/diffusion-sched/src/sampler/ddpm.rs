@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::run::{Run, interpolate, posterior_std};
+use super::first_order::{self, FirstOrder, StepCoefficients, posterior_std};
 use super::{Observer, Sampler};
 use crate::error::Result;
 use crate::{Denoiser, NoiseSource, Sigmas};
@@ -54,23 +54,22 @@ impl Sampler for Ddpm {
     fn sample(
         &self,
         denoiser: &dyn Denoiser,
-        mut x: Tensor,
+        x: Tensor,
         sigmas: &Sigmas,
         noise: &mut dyn NoiseSource,
         observe: &mut Observer,
     ) -> Result<Tensor> {
-        let mut run = Run::new(denoiser, &x, sigmas, noise, observe)?;
-        for (index, sigma, sigma_next) in sigmas.pairs() {
-            let denoised = run.denoise(&x, sigma, index)?;
-            run.observe(index, sigma, sigma_next, &x, &denoised)?;
-            if sigma_next == 0.0 {
-                return Ok(denoised);
-            }
-            // Mean of the posterior: (sigma_next / sigma)² x + (1 - (sigma_next / sigma)²) denoised.
-            let ratio = sigma_next / sigma;
-            interpolate(&mut x, &denoised, (1.0 - ratio) * (1.0 + ratio))?;
-            run.add_noise(&mut x, self.noise_std(sigma, sigma_next), index)?;
+        first_order::sample(self, denoiser, x, sigmas, noise, observe)
+    }
+}
+
+impl FirstOrder for Ddpm {
+    /// Eq. 7 divided by alpha: mean `(sigma_next / sigma)² x + (1 - (sigma_next / sigma)²) denoised`.
+    fn coefficients(&self, sigma: f64, sigma_next: f64) -> StepCoefficients {
+        let ratio = sigma_next / sigma;
+        StepCoefficients {
+            toward_denoised: (1.0 - ratio) * (1.0 + ratio),
+            noise_std: self.noise_std(sigma, sigma_next),
         }
-        Ok(x)
     }
 }

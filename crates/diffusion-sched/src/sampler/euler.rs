@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::run::{Run, interpolate};
+use super::first_order::{self, FirstOrder, StepCoefficients};
 use super::{Observer, Sampler};
 use crate::error::Result;
 use crate::{Denoiser, NoiseSource, Sigmas};
@@ -24,20 +24,20 @@ impl Sampler for Euler {
     fn sample(
         &self,
         denoiser: &dyn Denoiser,
-        mut x: Tensor,
+        x: Tensor,
         sigmas: &Sigmas,
         noise: &mut dyn NoiseSource,
         observe: &mut Observer,
     ) -> Result<Tensor> {
-        let mut run = Run::new(denoiser, &x, sigmas, noise, observe)?;
-        for (index, sigma, sigma_next) in sigmas.pairs() {
-            let denoised = run.denoise(&x, sigma, index)?;
-            run.observe(index, sigma, sigma_next, &x, &denoised)?;
-            if sigma_next == 0.0 {
-                return Ok(denoised);
-            }
-            interpolate(&mut x, &denoised, 1.0 - sigma_next / sigma)?;
+        first_order::sample(self, denoiser, x, sigmas, noise, observe)
+    }
+}
+
+impl FirstOrder for Euler {
+    fn coefficients(&self, sigma: f64, sigma_next: f64) -> StepCoefficients {
+        StepCoefficients {
+            toward_denoised: 1.0 - sigma_next / sigma,
+            noise_std: 0.0,
         }
-        Ok(x)
     }
 }

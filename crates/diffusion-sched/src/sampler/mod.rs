@@ -8,6 +8,7 @@ mod ddpm;
 mod dpmpp_2m;
 mod dpmpp_2m_sde;
 mod euler;
+mod first_order;
 mod heun;
 mod kind;
 mod run;
@@ -24,6 +25,7 @@ pub use ddpm::{Ddpm, DdpmVariance};
 pub use dpmpp_2m::DpmPp2m;
 pub use dpmpp_2m_sde::DpmPp2mSde;
 pub use euler::Euler;
+pub use first_order::{FirstOrder, StepCoefficients, StepOutput};
 pub use heun::Heun;
 pub use kind::SamplerKind;
 

@@ -1,4 +1,4 @@
-//! What every sampler does the same way: checked calls, and the update rules that several share.
+//! What every sampler does the same way: checked calls, and the in-place update.
 
 use tch::{Kind, Tensor};
 
@@ -48,7 +48,7 @@ impl<'a, 'b> Run<'a, 'b> {
         let denoised = self.denoiser.denoise(x, sigma)?;
         check_tensor("the denoised image", &denoised, self.shape)?;
         // A NaN or an infinity survives the sum, which needs no second image to hold flags.
-        let sum = denoised.f_sum(Kind::Double)?.f_double_value(&[])?;
+        let sum = denoised.f_sum(Kind::Float)?.f_double_value(&[])?;
         if sum.is_finite() {
             Ok(denoised)
         } else {
@@ -96,29 +96,6 @@ impl<'a, 'b> Run<'a, 'b> {
 pub(super) fn interpolate(x: &mut Tensor, target: &Tensor, weight: f64) -> Result<()> {
     let _ = x.f_lerp_(target, weight)?;
     Ok(())
-}
-
-/// The ancestral step from `sigma` to `sigma_next > 0` in VE coordinates, which keeps the marginal
-/// `N(x_0, sigma_next²)` for any `noise_std` in `[0, sigma_next]` (DDIM, arXiv 2010.02502, eq. 12, divided by alpha):
-///
-/// `x <- denoised + sqrt(sigma_next² - noise_std²) (x - denoised) / sigma + noise_std n`.
-pub(super) fn ancestral_step(
-    run: &mut Run<'_, '_>,
-    x: &mut Tensor,
-    denoised: &Tensor,
-    (index, sigma, sigma_next): (usize, f64, f64),
-    noise_std: f64,
-) -> Result<()> {
-    let direction = ((sigma_next - noise_std) * (sigma_next + noise_std))
-        .max(0.0)
-        .sqrt();
-    interpolate(x, denoised, 1.0 - direction / sigma)?;
-    run.add_noise(x, noise_std, index)
-}
-
-/// Standard deviation of the posterior `q(x_next | x, x_0)`: `sigma_next sqrt(1 - sigma_next² / sigma²)`.
-pub(super) fn posterior_std(sigma: f64, sigma_next: f64) -> f64 {
-    sigma_next * ((sigma - sigma_next) * (sigma + sigma_next)).sqrt() / sigma
 }
 
 fn check_tensor(what: &'static str, tensor: &Tensor, shape: [i64; 4]) -> Result<()> {
