@@ -1,0 +1,117 @@
+//! How much memory a restoration takes, so that tiles can be chosen to fit.
+//!
+//! Without a limit of the user's own the process stays below 3 GB on the CPU (or half of what is free, if that is less), and below
+//! 60 % of a CUDA device. Arrays of the size of the photo come first; what they leave over is for one tile's activations.
+
+use ms_guidance::GuidedUNetConfig;
+use tch::{Device, Kind};
+
+use crate::cuda_driver;
+use crate::options::Options;
+
+/// What the process may use on the CPU unless told otherwise, in bytes.
+pub const CPU_LIMIT: u64 = 3_000_000_000;
+/// The program, libtorch and its thread pools, in bytes.
+const CPU_BASE: u64 = 450_000_000;
+/// Tiles never get less than this, in bytes: with less, halos would cost more than memory saves.
+const LEAST_FOR_TILES: u64 = 256_000_000;
+/// Used where a CUDA device does not say how much memory it has, in bytes.
+const UNKNOWN_CUDA_MEMORY: u64 = 4_000_000_000;
+
+/// The limit in bytes for a process that computes on `device`.
+pub fn limit(device: Device, wanted: Option<u64>) -> u64 {
+    wanted.unwrap_or_else(|| match device {
+        Device::Cuda(index) => {
+            let memory =
+                cuda_driver::device(index).map_or(UNKNOWN_CUDA_MEMORY, |device| device.memory);
+            memory / 10 * 6
+        }
+        _ => available().map_or(CPU_LIMIT, |free| CPU_LIMIT.min(free / 2)),
+    })
+}
+
+/// Bytes that the system could give to programs now, where it says so.
+pub fn available() -> Option<u64> {
+    proc_field("/proc/meminfo", "MemAvailable:")
+}
+
+/// Bytes of memory of this machine, where it says so.
+pub fn installed() -> Option<u64> {
+    proc_field("/proc/meminfo", "MemTotal:")
+}
+
+fn proc_field(file: &str, field: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Most pixels that one tile may read for a photo of `pixels` pixels.
+pub fn tile_pixels(
+    config: &GuidedUNetConfig,
+    options: &Options,
+    device: Device,
+    kind: Kind,
+    pixels: i64,
+) -> i64 {
+    let base = if device.is_cuda() { 0 } else { CPU_BASE };
+    let whole = whole_photo_bytes(config, options, device, kind, pixels as u64);
+    let left = limit(device, options.memory)
+        .saturating_sub(base + whole)
+        .max(LEAST_FOR_TILES);
+    (left / tile_bytes_per_pixel(config, kind).max(1)) as i64
+}
+
+/// Bytes of the arrays that have the size of the photo and live while it is restored.
+pub fn whole_photo_bytes(
+    config: &GuidedUNetConfig,
+    options: &Options,
+    device: Device,
+    kind: Kind,
+    pixels: u64,
+) -> u64 {
+    // In images of three float32 channels: on the CPU the caller's photo and its alpha; everywhere the blurry photo, the noisy
+    // state, its estimate and a copy while padding.
+    let mut images = if device.is_cuda() { 4 } else { 6 };
+    if options.drawn_samples() > 0 {
+        // The previous estimate, an extrapolation, the noise of a step.
+        images += 3;
+    }
+    if options.drawn_samples() > 1 {
+        // Running mean, running variance, the first sample.
+        images += 3;
+    }
+    let feature_values: f64 = config
+        .unet
+        .guidance_channels
+        .iter()
+        .enumerate()
+        .map(|(index, &channels)| (channels + 1) as f64 / f64::from(4_u32.pow(index as u32 + 1)))
+        .sum();
+    pixels * (12 * images + (feature_values * bytes_of(kind)) as u64)
+}
+
+/// Bytes that the network takes for each pixel that a tile reads: what is alive at the worst moment, in the finest level of the
+/// decoder, plus what the convolutions need for themselves.
+pub fn tile_bytes_per_pixel(config: &GuidedUNetConfig, kind: Kind) -> u64 {
+    let unet = &config.unet;
+    // Values per pixel of one activation of every level.
+    let level = |index: usize| {
+        let stride = unet.stride(index) as f64;
+        unet.block_out_channels
+            .get(index)
+            .map_or(0.0, |&channels| channels as f64 / (stride * stride))
+    };
+    let skips: f64 = (0..unet.levels()).map(level).sum();
+    // Concatenation (2), its SiLU (2), hidden activation, its SiLU, shortcut, output; and the encoder's skips. Reordered copies
+    // inside the convolutions double the largest.
+    let activations = skips + 10.0 * level(0);
+    // Noisy and blurry crop, their concatenation, channels-last copy and unshuffled copy, the output and its float32 form.
+    let pixels = 30.0;
+    ((activations + pixels) * bytes_of(kind)) as u64
+}
+
+fn bytes_of(kind: Kind) -> f64 {
+    if kind == Kind::BFloat16 { 2.0 } else { 4.0 }
+}
