@@ -137,17 +137,32 @@ pub fn to_bytes(
 ) -> Result<Vec<u8>> {
     let mut stored = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(format.kind())?.f_contiguous()?;
+        let tensor = tensor
+            .f_detach()?
+            .f_to_device(Device::Cpu)?
+            .f_to_kind(format.kind())?
+            .f_contiguous()?;
         let elements = tensor.numel();
         let mut bytes = vec![0; elements * format.dtype().bitsize() / 8];
         tensor.f_copy_data_u8(&mut bytes, elements)?;
         let shape = tensor.size().iter().map(|&n| n as usize).collect();
-        stored.push((name.clone(), Stored { bytes, shape, dtype: format.dtype() }));
+        stored.push((
+            name.clone(),
+            Stored {
+                bytes,
+                shape,
+                dtype: format.dtype(),
+            },
+        ));
     }
-    let json = serde_json::to_string(description)
-        .map_err(|error| Error::Metadata { key: METADATA_KEY, problem: error.to_string() })?;
+    let json = serde_json::to_string(description).map_err(|error| Error::Metadata {
+        key: METADATA_KEY,
+        problem: error.to_string(),
+    })?;
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), json)]);
-    safetensors::serialize(stored, Some(metadata)).map_err(|error| Error::Format { reason: error.to_string() })
+    safetensors::serialize(stored, Some(metadata)).map_err(|error| Error::Format {
+        reason: error.to_string(),
+    })
 }
 
 /// Writes `bytes` to `path` atomically: a temporary file in the same folder, flushed to disk, then renamed.
@@ -155,8 +170,15 @@ pub fn to_bytes(
 /// # Errors
 /// [`Error::Io`] with the path; the previous file, if any, is untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |source| Error::Io { path: path.to_owned(), action: "write", source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fail = |source| Error::Io {
+        path: path.to_owned(),
+        action: "write",
+        source,
+    };
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".checkpoint-");
     #[cfg(unix)]
@@ -190,7 +212,11 @@ pub fn save(
 /// # Errors
 /// [`Error::Io`] with the path.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), action: "read", source })
+    std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        action: "read",
+        source,
+    })
 }
 
 /// The description in a checkpoint, without looking at its tensors.
@@ -198,22 +224,31 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// If the bytes are no safetensors file or have no valid msdeblur description.
 pub fn describe(bytes: &[u8]) -> Result<Description> {
-    let (_, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|error| Error::Format { reason: error.to_string() })?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| Error::Format {
+        reason: error.to_string(),
+    })?;
     let json = metadata
         .metadata()
         .as_ref()
         .and_then(|map| map.get(METADATA_KEY))
-        .ok_or(Error::Metadata { key: METADATA_KEY, problem: "missing".into() })?;
-    let description: Description = serde_json::from_str(json)
-        .map_err(|error| Error::Metadata { key: METADATA_KEY, problem: error.to_string() })?;
+        .ok_or(Error::Metadata {
+            key: METADATA_KEY,
+            problem: "missing".into(),
+        })?;
+    let description: Description = serde_json::from_str(json).map_err(|error| Error::Metadata {
+        key: METADATA_KEY,
+        problem: error.to_string(),
+    })?;
     description.config.validate()?;
     Ok(description)
 }
 
 /// SHA-256 of `bytes`, hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Builds the described model on `device` and fills it with the stored weights (converted to float32).
@@ -223,14 +258,23 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// of another shape or type, or not finite. All such tensors are listed together in [`Error::Mismatch`].
 pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
     let description = describe(bytes)?;
-    let tensors =
-        SafeTensors::deserialize(bytes).map_err(|error| Error::Format { reason: error.to_string() })?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::Format {
+        reason: error.to_string(),
+    })?;
     // A description may ask for far more than the file holds; compare before allocating.
-    let stored: usize = tensors.iter().map(|(_, view)| view.shape().iter().product::<usize>()).sum();
+    let stored: usize = tensors
+        .iter()
+        .map(|(_, view)| view.shape().iter().product::<usize>())
+        .sum();
     let described = description.config.parameter_count();
     if described > 2 * stored as i64 + 1_000_000 {
-        let misshaped = vec![format!("all: expected {described} parameters, got {stored}")];
-        return Err(Error::Mismatch(Mismatch { misshaped, ..Mismatch::default() }));
+        let misshaped = vec![format!(
+            "all: expected {described} parameters, got {stored}"
+        )];
+        return Err(Error::Mismatch(Mismatch {
+            misshaped,
+            ..Mismatch::default()
+        }));
     }
     let store = nn::VarStore::new(device);
     let network = GuidedUNet::new(&store.root(), &description.config)?;
@@ -259,7 +303,10 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
         };
         let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
         if shape != variable.size() {
-            mismatch.misshaped.push(format!("{name}: expected {:?}, got {shape:?}", variable.size()));
+            mismatch.misshaped.push(format!(
+                "{name}: expected {:?}, got {shape:?}",
+                variable.size()
+            ));
             continue;
         }
         let value = Tensor::f_from_data_size(view.data(), &shape, kind)?.f_to_kind(Kind::Float)?;
@@ -272,5 +319,10 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
     if !mismatch.is_empty() {
         return Err(Error::Mismatch(mismatch));
     }
-    Ok(Model { network, store, provenance: description.provenance, sha256: sha256(bytes) })
+    Ok(Model {
+        network,
+        store,
+        provenance: description.provenance,
+        sha256: sha256(bytes),
+    })
 }

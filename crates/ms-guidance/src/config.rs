@@ -96,26 +96,46 @@ impl GuidedUNetConfig {
         };
         check(
             self.schema_version == SCHEMA_VERSION,
-            format!("schema_version is {}, this version reads {SCHEMA_VERSION}", self.schema_version),
+            format!(
+                "schema_version is {}, this version reads {SCHEMA_VERSION}",
+                self.schema_version
+            ),
         );
         let (input, output) = (self.unet.in_channels, self.unet.out_channels);
         check(
             input == 6 && output == 3,
-            format!("the network must take 6 channels (noisy, blurry) and give 3, not {input} and {output}"),
+            format!(
+                "the network must take 6 channels (noisy, blurry) and give 3, not {input} and {output}"
+            ),
         );
         check(
             (1..=32).contains(&self.guidance_blocks),
-            format!("guidance_blocks is {}, allowed are 1 to 32", self.guidance_blocks),
+            format!(
+                "guidance_blocks is {}, allowed are 1 to 32",
+                self.guidance_blocks
+            ),
         );
         if let Target::Residual { scale } = self.target {
-            check(scale.is_finite() && scale > 0.0, format!("the residual scale is {scale}, it must be positive"));
+            check(
+                scale.is_finite() && scale > 0.0,
+                format!("the residual scale is {scale}, it must be positive"),
+            );
         }
         check(
-            self.sigma_min.is_finite() && self.sigma_max.is_finite() && 0.0 < self.sigma_min
+            self.sigma_min.is_finite()
+                && self.sigma_max.is_finite()
+                && 0.0 < self.sigma_min
                 && self.sigma_min < self.sigma_max,
-            format!("0 < sigma_min < sigma_max is needed, got {} and {}", self.sigma_min, self.sigma_max),
+            format!(
+                "0 < sigma_min < sigma_max is needed, got {} and {}",
+                self.sigma_min, self.sigma_max
+            ),
         );
-        if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig { problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::InvalidConfig { problems })
+        }
     }
 
     /// Number of parameters of the model.
@@ -128,10 +148,16 @@ impl GuidedUNetConfig {
                 + conv(output, output, 3)
                 + conv(embedding, 2 * output, 1)
                 + guidance.map_or(0, |channels| conv(channels, output, 1))
-                + if input == output { 0 } else { conv(input, output, 1) }
+                + if input == output {
+                    0
+                } else {
+                    conv(input, output, 1)
+                }
         };
         let widths = &unet.block_out_channels;
-        let (Some(&finest), Some(&coarsest)) = (widths.first(), widths.last()) else { return 0 };
+        let (Some(&finest), Some(&coarsest)) = (widths.first(), widths.last()) else {
+            return 0;
+        };
         let cell = unet.stem.factor() * unet.stem.factor();
         let mut total = 2 * conv(embedding, embedding, 1)
             + conv(unet.in_channels * cell, finest, 3)
@@ -141,7 +167,11 @@ impl GuidedUNetConfig {
         for (level, &width) in widths.iter().enumerate() {
             for layer in 0..unet.layers_per_block.get(level).copied().unwrap_or(0) {
                 let first = layer == 0;
-                total += resnet(if first { previous } else { width }, width, unet.guidance_at(level));
+                total += resnet(
+                    if first { previous } else { width },
+                    width,
+                    unet.guidance_at(level),
+                );
                 total += resnet(if first { 2 * width } else { width }, width, None);
             }
             if level + 1 < widths.len() {
@@ -160,7 +190,13 @@ impl GuidedUNetConfig {
     /// parameters is that of the guided one within 5 % (as near as whole channels allow).
     pub fn unguided_control(&self) -> Self {
         let wanted = self.parameter_count();
-        let bare = Self { unet: UNetConfig { guidance_channels: Vec::new(), ..self.unet.clone() }, ..self.clone() };
+        let bare = Self {
+            unet: UNetConfig {
+                guidance_channels: Vec::new(),
+                ..self.unet.clone()
+            },
+            ..self.clone()
+        };
         let widened = |factor: f64| {
             let mut config = bare.clone();
             for width in &mut config.unet.block_out_channels {

@@ -97,7 +97,12 @@ impl std::fmt::Display for Mismatch {
             if names.is_empty() {
                 continue;
             }
-            write!(f, "{separator}{} {label} ({}", names.len(), names[..names.len().min(SHOWN)].join(", "))?;
+            write!(
+                f,
+                "{separator}{} {label} ({}",
+                names.len(),
+                names[..names.len().min(SHOWN)].join(", ")
+            )?;
             if names.len() > SHOWN {
                 write!(f, ", …")?;
             }

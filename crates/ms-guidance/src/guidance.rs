@@ -91,7 +91,10 @@ impl Features {
                 })
                 .collect::<Result<Vec<_>>>()
         };
-        Ok(Self { maps: crop(&self.maps)?, blurry: crop(&self.blurry)? })
+        Ok(Self {
+            maps: crop(&self.maps)?,
+            blurry: crop(&self.blurry)?,
+        })
     }
 }
 
@@ -128,7 +131,10 @@ impl StructureGuidance {
     /// If libtorch rejects the shapes or is out of memory.
     pub fn features(&self, blurry: &Tensor) -> Result<Features> {
         if self.networks.is_empty() {
-            return Ok(Features { maps: Vec::new(), blurry: Vec::new() });
+            return Ok(Features {
+                maps: Vec::new(),
+                blurry: Vec::new(),
+            });
         }
         let padded = pad_to_multiple(blurry, self.size_multiple)?;
         let blurry = gray_pyramid(&padded, self.networks.len())?;
@@ -172,7 +178,11 @@ pub fn guidance_loss(
     let padded = pad_to_multiple(sharp, size_multiple)?.f_to_kind(Kind::Float)?;
     let targets = gray_pyramid(&padded, predictions.len())?;
     for (index, (prediction, target)) in predictions.iter().zip(&targets).enumerate() {
-        let error = prediction.f_to_kind(Kind::Float)?.f_sub(target)?.f_square()?.f_mean(Kind::Float)?;
+        let error = prediction
+            .f_to_kind(Kind::Float)?
+            .f_sub(target)?
+            .f_square()?
+            .f_mean(Kind::Float)?;
         loss = loss.f_add(&error.f_mul_scalar(weights.get(index).copied().unwrap_or(1.0))?)?;
     }
     Ok(loss)

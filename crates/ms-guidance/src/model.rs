@@ -49,7 +49,13 @@ impl GuidedUNet {
     ///
     /// # Errors
     /// On a shape that does not fit, or if libtorch is out of memory.
-    pub fn predict(&self, noisy: &Tensor, blurry: &Tensor, noise_level: &Tensor, features: &Features) -> Result<Tensor> {
+    pub fn predict(
+        &self,
+        noisy: &Tensor,
+        blurry: &Tensor,
+        noise_level: &Tensor,
+        features: &Features,
+    ) -> Result<Tensor> {
         let batch = noisy.size().first().copied().unwrap_or(0);
         let blurry = expand(&blurry.f_to_kind(noisy.kind())?, batch)?;
         let input = Tensor::f_cat(&[noisy, &blurry], 1)?;
@@ -69,11 +75,19 @@ impl GuidedUNet {
     pub fn condition(&self, blurry: &Tensor, kind: Kind) -> Result<Conditioned<'_>> {
         let size = blurry.size();
         if size.len() != 4 || size[1] != 3 {
-            return Err(Error::Shape { what: "blurry image", expected: "[N, 3, H, W]".into(), got: size });
+            return Err(Error::Shape {
+                what: "blurry image",
+                expected: "[N, 3, H, W]".into(),
+                got: size,
+            });
         }
         let blurry = blurry.f_to_kind(kind)?;
         let features = self.guidance.features(&blurry)?;
-        Ok(Conditioned { model: self, blurry, features })
+        Ok(Conditioned {
+            model: self,
+            blurry,
+            features,
+        })
     }
 
     /// D(x_σ, σ̃, y) for a part of the image, given its features: the estimate of E[t | noisy, y], float32, from the
@@ -81,13 +95,23 @@ impl GuidedUNet {
     ///
     /// # Errors
     /// On a shape or noise level that does not fit, or if libtorch is out of memory.
-    pub fn denoise(&self, noisy: &Tensor, sigma: f64, blurry: &Tensor, features: &Features) -> Result<Tensor> {
+    pub fn denoise(
+        &self,
+        noisy: &Tensor,
+        sigma: f64,
+        blurry: &Tensor,
+        features: &Features,
+    ) -> Result<Tensor> {
         let level = NoiseLevel::from_sigma(sigma)?;
         let parametrisation = self.config.prediction_type.precondition(level);
         let batch = noisy.size().first().copied().unwrap_or(0);
-        let noise_level = Tensor::f_full([batch], level.alpha(), (Kind::Float, noisy.device()))?;
-        let state = noisy.f_mul_scalar(parametrisation.c_in)?.f_to_kind(blurry.kind())?;
-        let mut denoised = self.predict(&state, blurry, &noise_level, features)?.f_to_kind(Kind::Float)?;
+        let noise_level = Tensor::f_full([batch], level.alpha(), (Kind::Double, noisy.device()))?;
+        let state = noisy
+            .f_mul_scalar(parametrisation.c_in)?
+            .f_to_kind(blurry.kind())?;
+        let mut denoised = self
+            .predict(&state, blurry, &noise_level, features)?
+            .f_to_kind(Kind::Float)?;
         drop(state);
         let _ = denoised.f_mul_scalar_(parametrisation.c_out)?;
         if parametrisation.c_skip != 0.0 {
@@ -103,9 +127,9 @@ impl GuidedUNet {
     pub fn target_to_image(&self, target: &Tensor, blurry: &Tensor) -> Result<Tensor> {
         match self.config.target {
             Target::Image => Ok(target.shallow_clone()),
-            Target::Residual { scale } => {
-                Ok(target.f_mul_scalar(scale)?.f_add(&blurry.f_to_kind(Kind::Float)?)?)
-            }
+            Target::Residual { scale } => Ok(target
+                .f_mul_scalar(scale)?
+                .f_add(&blurry.f_to_kind(Kind::Float)?)?),
         }
     }
 
@@ -141,11 +165,16 @@ impl GuidedUNetConfig {
     pub fn receptive_field(&self) -> i64 {
         let unet: &UNetConfig = &self.unet;
         let guided = radius(self.size_multiple(), |position| {
-            let mut reach = unet_core::receptive_field::Interval { first: position, last: position };
+            let mut reach = unet_core::receptive_field::Interval {
+                first: position,
+                last: position,
+            };
             for (level, interval) in level_intervals(unet, position).into_iter().enumerate() {
                 if unet.scale_at(level).is_some() {
-                    let pixels =
-                        interval.before_convolutions(1 + 2 * self.guidance_blocks).pixels(unet.stride(level));
+                    // h_s enters after the first of the level's convolutions, which cancels that of `conv_in` in G_s.
+                    let pixels = interval
+                        .before_convolutions(2 * self.guidance_blocks)
+                        .pixels(unet.stride(level));
                     reach.first = reach.first.min(pixels.first);
                     reach.last = reach.last.max(pixels.last);
                 }

@@ -14,7 +14,11 @@ pub const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
 pub fn gray(image: &Tensor) -> Result<Tensor> {
     let mut luma = image.f_narrow(1, 0, 1)?.f_mul_scalar(LUMA[0])?;
     for (channel, weight) in LUMA.iter().enumerate().skip(1) {
-        luma = luma.f_add(&image.f_narrow(1, channel as i64, 1)?.f_mul_scalar(*weight)?)?;
+        luma = luma.f_add(
+            &image
+                .f_narrow(1, channel as i64, 1)?
+                .f_mul_scalar(*weight)?,
+        )?;
     }
     Ok(luma)
 }

@@ -89,18 +89,27 @@ impl UNetConfig {
         let width = 1..=MAX_CHANNELS;
         check(
             self.schema_version == SCHEMA_VERSION,
-            format!("schema_version is {}, this version reads {SCHEMA_VERSION}", self.schema_version),
+            format!(
+                "schema_version is {}, this version reads {SCHEMA_VERSION}",
+                self.schema_version
+            ),
         );
         for (name, value) in [
             ("in_channels", self.in_channels),
             ("out_channels", self.out_channels),
             ("embedding_channels", self.embedding_channels),
         ] {
-            check(width.contains(&value), format!("{name} is {value}, allowed are 1 to {MAX_CHANNELS}"));
+            check(
+                width.contains(&value),
+                format!("{name} is {value}, allowed are 1 to {MAX_CHANNELS}"),
+            );
         }
         check(
             self.embedding_channels % 2 == 0 && self.embedding_channels >= 4,
-            format!("embedding_channels is {}, it must be even and at least 4", self.embedding_channels),
+            format!(
+                "embedding_channels is {}, it must be even and at least 4",
+                self.embedding_channels
+            ),
         );
         let levels = self.block_out_channels.len();
         check(
@@ -127,20 +136,32 @@ impl UNetConfig {
             );
         }
         let scales = self.guidance_channels.len();
-        check(scales <= MAX_SCALES, format!("{scales} guidance scales, allowed are 0 to {MAX_SCALES}"));
+        check(
+            scales <= MAX_SCALES,
+            format!("{scales} guidance scales, allowed are 0 to {MAX_SCALES}"),
+        );
         for scale in 1..=scales.min(MAX_SCALES) {
             check(
                 self.level_of_scale(scale).is_some(),
-                format!("guidance scale {scale} (1/{}) has no level of that resolution", 1 << scale),
+                format!(
+                    "guidance scale {scale} (1/{}) has no level of that resolution",
+                    1 << scale
+                ),
             );
         }
         for &channels in &self.guidance_channels {
             check(
                 width.contains(&channels),
-                format!("guidance features have {channels} channels, allowed are 1 to {MAX_CHANNELS}"),
+                format!(
+                    "guidance features have {channels} channels, allowed are 1 to {MAX_CHANNELS}"
+                ),
             );
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig { problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::InvalidConfig { problems })
+        }
     }
 
     /// Number of resolution levels.
@@ -148,9 +169,9 @@ impl UNetConfig {
         self.block_out_channels.len()
     }
 
-    /// Pixels per cell along one axis at `level`.
+    /// Pixels per cell along one axis at `level` (at most 2^61, so that no description overflows).
     pub fn stride(&self, level: usize) -> i64 {
-        self.stem.factor() << level
+        self.stem.factor() << level.min(60)
     }
 
     /// Height and width are padded to a multiple of this inside the network.
@@ -160,16 +181,17 @@ impl UNetConfig {
 
     /// Level whose resolution is `1 / 2^scale`, if there is one.
     pub fn level_of_scale(&self, scale: usize) -> Option<usize> {
-        (0..self.levels()).find(|&level| self.stride(level) == 1 << scale)
+        (0..self.levels()).find(|&level| scale < 62 && self.stride(level) == 1 << scale)
     }
 
     /// Channels of the guidance features that enter at `level`, if any.
     pub fn guidance_at(&self, level: usize) -> Option<i64> {
-        self.scale_at(level).map(|scale| self.guidance_channels[scale - 1])
+        self.scale_at(level)
+            .map(|scale| self.guidance_channels[scale - 1])
     }
 
     /// Guidance scale (1-based) that enters at `level`, if any.
     pub fn scale_at(&self, level: usize) -> Option<usize> {
-        (1..=self.guidance_channels.len()).find(|&scale| self.stride(level) == 1 << scale)
+        (1..=self.guidance_channels.len().min(61)).find(|&scale| self.stride(level) == 1 << scale)
     }
 }

@@ -17,7 +17,11 @@ const INIT: Init = Init::Kaiming {
 };
 
 fn cast(weight: &Tensor, kind: Kind) -> Result<Tensor> {
-    if weight.kind() == kind { Ok(weight.shallow_clone()) } else { Ok(weight.f_to_kind(kind)?) }
+    if weight.kind() == kind {
+        Ok(weight.shallow_clone())
+    } else {
+        Ok(weight.f_to_kind(kind)?)
+    }
 }
 
 /// Two-dimensional convolution with bias, zero padding `kernel / 2`.
@@ -34,7 +38,13 @@ impl Conv2d {
     ///
     /// # Errors
     /// If libtorch cannot allocate the weights.
-    pub fn new(path: &nn::Path, in_channels: i64, out_channels: i64, kernel: i64, stride: i64) -> Result<Self> {
+    pub fn new(
+        path: &nn::Path,
+        in_channels: i64,
+        out_channels: i64,
+        kernel: i64,
+        stride: i64,
+    ) -> Result<Self> {
         Self::with_init(path, in_channels, out_channels, kernel, stride, INIT)
     }
 
@@ -42,7 +52,12 @@ impl Conv2d {
     ///
     /// # Errors
     /// If libtorch cannot allocate the weights.
-    pub fn zeros(path: &nn::Path, in_channels: i64, out_channels: i64, kernel: i64) -> Result<Self> {
+    pub fn zeros(
+        path: &nn::Path,
+        in_channels: i64,
+        out_channels: i64,
+        kernel: i64,
+    ) -> Result<Self> {
         Self::with_init(path, in_channels, out_channels, kernel, 1, Init::Const(0.0))
     }
 
@@ -109,20 +124,23 @@ pub const NOISE_LEVEL_SCALE: f64 = 1000.0;
 
 /// Sinusoidal embedding of a continuous noise level (WaveGrad, arXiv 2009.00713; frequencies as
 /// `diffusers.get_timestep_embedding` with `downscale_freq_shift = 1`): `[N]` to `[N, channels]`,
-/// first sines, then cosines.
+/// first sines, then cosines. The angles reach 1000, where float32 is off by 3e-5, so they are computed in float64;
+/// the result is float32.
 ///
 /// # Errors
 /// If libtorch rejects the shapes.
 pub fn noise_level_embedding(noise_level: &Tensor, channels: i64) -> Result<Tensor> {
     let half = channels / 2;
-    let exponent = Tensor::f_arange(half, (Kind::Float, noise_level.device()))?
-        .f_mul_scalar(-(10_000f64.ln()) / (half - 1).max(1) as f64)?;
+    let decay = -(10_000f64.ln()) / (half - 1).max(1) as f64;
+    let frequencies: Vec<f64> = (0..half)
+        .map(|i| NOISE_LEVEL_SCALE * (decay * i as f64).exp())
+        .collect();
+    let frequencies = Tensor::f_from_slice(&frequencies)?.f_to_device(noise_level.device())?;
     let angles = noise_level
-        .f_to_kind(Kind::Float)?
-        .f_mul_scalar(NOISE_LEVEL_SCALE)?
+        .f_to_kind(Kind::Double)?
         .f_unsqueeze(1)?
-        .f_mul(&exponent.f_exp()?.f_unsqueeze(0)?)?;
-    Ok(Tensor::f_cat(&[angles.f_sin()?, angles.f_cos()?], 1)?)
+        .f_mul(&frequencies.f_unsqueeze(0)?)?;
+    Ok(Tensor::f_cat(&[angles.f_sin()?, angles.f_cos()?], 1)?.f_to_kind(Kind::Float)?)
 }
 
 /// Two linear layers over the sinusoidal embedding (diffusers `TimestepEmbedding`).
@@ -151,7 +169,7 @@ impl TimestepEmbedding {
     /// # Errors
     /// If libtorch rejects the shapes.
     pub fn forward(&self, noise_level: &Tensor, kind: Kind) -> Result<Tensor> {
-        // The sinusoids of 1000·√ᾱ need float32; only their result may be rounded.
+        // Only the sinusoids may be rounded to `kind`, never their angles.
         let sinusoids = noise_level_embedding(noise_level, self.channels)?.f_to_kind(kind)?;
         let hidden = self.linear_1.forward(&sinusoids)?.f_silu()?;
         Ok(self.linear_2.forward(&hidden)?.f_silu()?)
@@ -160,7 +178,11 @@ impl TimestepEmbedding {
 
 /// SiLU that reuses the buffer when no gradient needs the input.
 pub(crate) fn silu_owned(mut x: Tensor) -> Result<Tensor> {
-    if x.requires_grad() { Ok(x.f_silu()?) } else { Ok(x.f_silu_()?) }
+    if x.requires_grad() {
+        Ok(x.f_silu()?)
+    } else {
+        Ok(x.f_silu_()?)
+    }
 }
 
 /// The same values `[N, C, H, W]` stored channels-last, which libtorch's CPU convolutions prefer.
@@ -168,5 +190,7 @@ pub(crate) fn silu_owned(mut x: Tensor) -> Result<Tensor> {
 /// # Errors
 /// If libtorch is out of memory.
 pub fn to_channels_last(x: &Tensor) -> Result<Tensor> {
-    Ok(x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?)
+    Ok(x.f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])?)
 }

@@ -32,7 +32,9 @@ pub fn pad_to_multiple(x: &Tensor, multiple: i64) -> Result<Tensor> {
         let target = round_up(n, multiple);
         if target != n {
             let index: Vec<i64> = (0..target).map(|i| mirror(i, n)).collect();
-            let index = Tensor::f_from_slice(&index)?.f_to_kind(Kind::Int64)?.f_to_device(x.device())?;
+            let index = Tensor::f_from_slice(&index)?
+                .f_to_kind(Kind::Int64)?
+                .f_to_device(x.device())?;
             out = out.f_index_select(axis, &index)?;
         }
     }

@@ -34,9 +34,15 @@ impl ResnetBlock2d {
     ) -> Result<Self> {
         Ok(Self {
             conv1: Conv2d::new(&(path / "conv1"), in_channels, out_channels, 3, 1)?,
-            time_emb_proj: Linear::new(&(path / "time_emb_proj"), embedding_channels, 2 * out_channels)?,
+            time_emb_proj: Linear::new(
+                &(path / "time_emb_proj"),
+                embedding_channels,
+                2 * out_channels,
+            )?,
             guidance_proj: guidance_channels
-                .map(|channels| Conv2d::new(&(path / "guidance_proj"), channels, out_channels, 1, 1))
+                .map(|channels| {
+                    Conv2d::new(&(path / "guidance_proj"), channels, out_channels, 1, 1)
+                })
                 .transpose()?,
             conv2: Conv2d::zeros(&(path / "conv2"), out_channels, out_channels, 3)?,
             conv_shortcut: (in_channels != out_channels)
@@ -50,9 +56,18 @@ impl ResnetBlock2d {
     ///
     /// # Errors
     /// If libtorch rejects the shapes or is out of memory.
-    pub fn forward(&self, x: &Tensor, embedding: &Tensor, guidance: Option<&Tensor>) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        embedding: &Tensor,
+        guidance: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let hidden = self.conv1.forward(&x.f_silu()?)?;
-        let modulation = self.time_emb_proj.forward(embedding)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
+        let modulation = self
+            .time_emb_proj
+            .forward(embedding)?
+            .f_unsqueeze(-1)?
+            .f_unsqueeze(-1)?;
         let width = hidden.size()[1];
         let scale = modulation.f_narrow(1, 0, width)?.f_add_scalar(1.0)?;
         let shift = modulation.f_narrow(1, width, width)?;

@@ -54,18 +54,33 @@ impl UNet {
             let resnets = (0..config.layers_per_block[level])
                 .map(|layer| {
                     let input = if layer == 0 { previous } else { width };
-                    resnet(&here / "resnets" / layer as i64, input, width, config.guidance_at(level))
+                    resnet(
+                        &here / "resnets" / layer as i64,
+                        input,
+                        width,
+                        config.guidance_at(level),
+                    )
                 })
                 .collect::<Result<_>>()?;
             let downsample = (level + 1 < channels.len())
                 .then(|| Conv2d::new(&(&here / "downsamplers" / 0 / "conv"), width, width, 3, 2))
                 .transpose()?;
-            down_blocks.push(DownBlock { resnets, downsample });
+            down_blocks.push(DownBlock {
+                resnets,
+                downsample,
+            });
             previous = width;
         }
         let coarsest = previous;
         let mid_block = (0..config.mid_layers)
-            .map(|layer| resnet(path / "mid_block" / "resnets" / layer as i64, coarsest, coarsest, None))
+            .map(|layer| {
+                resnet(
+                    path / "mid_block" / "resnets" / layer as i64,
+                    coarsest,
+                    coarsest,
+                    None,
+                )
+            })
             .collect::<Result<_>>()?;
         let mut up_blocks = Vec::new();
         for (index, level) in (0..channels.len()).rev().enumerate() {
@@ -78,17 +93,36 @@ impl UNet {
                 })
                 .collect::<Result<_>>()?;
             let upsample = (level > 0)
-                .then(|| Conv2d::new(&(&here / "upsamplers" / 0 / "conv"), width, 4 * channels[level - 1], 1, 1))
+                .then(|| {
+                    Conv2d::new(
+                        &(&here / "upsamplers" / 0 / "conv"),
+                        width,
+                        4 * channels[level - 1],
+                        1,
+                        1,
+                    )
+                })
                 .transpose()?;
             up_blocks.push(UpBlock { resnets, upsample });
         }
         Ok(Self {
             time_embedding: TimestepEmbedding::new(&(path / "time_embedding"), embedding)?,
-            conv_in: Conv2d::new(&(path / "conv_in"), config.in_channels * cell, channels[0], 3, 1)?,
+            conv_in: Conv2d::new(
+                &(path / "conv_in"),
+                config.in_channels * cell,
+                channels[0],
+                3,
+                1,
+            )?,
             down_blocks,
             mid_block,
             up_blocks,
-            conv_out: Conv2d::zeros(&(path / "conv_out"), channels[0], config.out_channels * cell, 3)?,
+            conv_out: Conv2d::zeros(
+                &(path / "conv_out"),
+                channels[0],
+                config.out_channels * cell,
+                3,
+            )?,
             config: config.clone(),
         })
     }
@@ -108,7 +142,12 @@ impl UNet {
     ///
     /// # Errors
     /// On a shape that does not fit, or if libtorch is out of memory.
-    pub fn forward(&self, input: &Tensor, noise_level: &Tensor, guidance: &[Tensor]) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        input: &Tensor,
+        noise_level: &Tensor,
+        guidance: &[Tensor],
+    ) -> Result<Tensor> {
         let (height, width) = self.check(input, noise_level, guidance)?;
         let padded = to_channels_last(&pad_to_multiple(input, self.config.size_multiple())?)?;
         let embedding = self.time_embedding.forward(noise_level, input.kind())?;
@@ -119,7 +158,10 @@ impl UNet {
         drop(padded);
         let mut skips = Vec::with_capacity(self.down_blocks.len());
         for (level, block) in self.down_blocks.iter().enumerate() {
-            let features = self.config.scale_at(level).and_then(|scale| guidance.get(scale - 1));
+            let features = self
+                .config
+                .scale_at(level)
+                .and_then(|scale| guidance.get(scale - 1));
             for resnet in &block.resnets {
                 x = resnet.forward(&x, &embedding, features)?;
             }
@@ -149,18 +191,35 @@ impl UNet {
         crop_to(&out, height, width)
     }
 
-    fn check(&self, input: &Tensor, noise_level: &Tensor, guidance: &[Tensor]) -> Result<(i64, i64)> {
+    fn check(
+        &self,
+        input: &Tensor,
+        noise_level: &Tensor,
+        guidance: &[Tensor],
+    ) -> Result<(i64, i64)> {
         let size = input.size();
         let [batch, channels, height, width] = size[..] else {
-            return Err(Error::Shape { what: "input", expected: "[N, C, H, W]".into(), got: size });
+            return Err(Error::Shape {
+                what: "input",
+                expected: "[N, C, H, W]".into(),
+                got: size,
+            });
         };
         if channels != self.config.in_channels || batch < 1 || height < 1 || width < 1 {
             let expected = format!("[N >= 1, {}, H >= 1, W >= 1]", self.config.in_channels);
-            return Err(Error::Shape { what: "input", expected, got: size });
+            return Err(Error::Shape {
+                what: "input",
+                expected,
+                got: size,
+            });
         }
         if noise_level.size() != [batch] {
             let expected = format!("[{batch}]");
-            return Err(Error::Shape { what: "noise_level", expected, got: noise_level.size() });
+            return Err(Error::Shape {
+                what: "noise_level",
+                expected,
+                got: noise_level.size(),
+            });
         }
         if guidance.len() != self.config.guidance_channels.len() {
             return Err(Error::GuidanceScales {
@@ -179,7 +238,11 @@ impl UNet {
             ];
             if features.size() != expected {
                 let expected = format!("{expected:?}");
-                return Err(Error::Shape { what: "guidance features", expected, got: features.size() });
+                return Err(Error::Shape {
+                    what: "guidance features",
+                    expected,
+                    got: features.size(),
+                });
             }
         }
         Ok((height, width))
