@@ -9,11 +9,11 @@ fn level(level: f32, side: usize) -> Array3<f32> {
 }
 
 fn decibels(a: &Array3<f32>, b: &Array3<f32>) -> f64 {
-    psnr(a.view(), b.view(), &MetricProtocol::rgb()).unwrap()
+    psnr(a.view(), b.view(), &MetricProtocol::rgb()).expect("valid images")
 }
 
 fn similarity(a: &Array3<f32>, b: &Array3<f32>) -> f64 {
-    ssim(a.view(), b.view(), &MetricProtocol::rgb()).unwrap()
+    ssim(a.view(), b.view(), &MetricProtocol::rgb()).expect("valid images")
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn decibels_by_hand() {
     let mut edge = white.clone();
     edge.slice_mut(ndarray::s![.., 0, ..]).fill(0.0);
     assert_eq!(
-        psnr(white.view(), edge.view(), &protocol).unwrap(),
+        psnr(white.view(), edge.view(), &protocol).expect("valid images"),
         f64::INFINITY
     );
     assert!(decibels(&white, &edge).is_finite());
@@ -59,7 +59,7 @@ fn decibels_by_hand() {
         level(255.0, 8).view(),
         &MetricProtocol::luma(),
     )
-    .unwrap();
+    .expect("valid images");
     close(luma, 20.0 * (255.0_f64 / 219.0).log10());
 }
 
