@@ -1,0 +1,234 @@
+//! Puts a folder into its place: whole or not at all, one run at a time, and never over somebody's data.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::marker::Marker;
+use super::validate::{self, Libtorch, VERSION};
+use crate::failure::Failure;
+use crate::report;
+
+/// Holds other runs back until it is dropped.
+pub(crate) struct Lock {
+    // The operating system lets go of the lock when the file is closed, also after a crash.
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for its turn, and says so when it has to wait.
+    pub(crate) fn take(destination: &Path) -> Result<Self> {
+        let parent = parent(destination)?;
+        let path = parent.join(".libtorch.lock");
+        let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        if file.try_lock().is_err() {
+            report::say("another run is installing libtorch; waiting for it");
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        }
+        Ok(Self { _file: file })
+    }
+}
+
+/// The folder that holds the destination; it is made when it is not there.
+pub(crate) fn parent(destination: &Path) -> Result<PathBuf> {
+    let parent = destination.parent().unwrap_or(Path::new("/")).to_owned();
+    fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    Ok(parent)
+}
+
+/// Where downloads are kept until the installation has succeeded, so that a stopped run can go on.
+pub(crate) fn download_folder(destination: &Path) -> Result<PathBuf> {
+    let folder = parent(destination)?.join("libtorch-download");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Refuses a destination that holds something that was not put there by this task. A link, an empty folder
+/// and an earlier installation may be replaced.
+pub(crate) fn refuse_foreign(destination: &Path) -> Result<()> {
+    let Ok(data) = fs::symlink_metadata(destination) else {
+        return Ok(());
+    };
+    let is_empty = || fs::read_dir(destination).is_ok_and(|mut entries| entries.next().is_none());
+    if data.is_symlink() || (data.is_dir() && (is_empty() || Marker::is_in(destination))) {
+        return Ok(());
+    }
+    let problem = validate::inspect(destination)
+        .and_then(|_| validate::check_loads(destination))
+        .map_or_else(|problem| problem.to_string(), |()| "it was not installed by this task".to_owned());
+    Err(Failure::new(
+        format!("{} is in the way: {problem}", destination.display()),
+        "delete or move that folder, then run this again",
+    ))
+}
+
+/// A temporary folder beside the destination, on the same file system, so that it can be renamed.
+pub(crate) fn temporary(destination: &Path) -> Result<TempDir> {
+    let parent = parent(destination)?;
+    tempfile::Builder::new()
+        .prefix(".libtorch-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("cannot create a folder in {}", parent.display()))
+}
+
+/// Checks the unpacked folder, leaves the marker in it, and moves it into place.
+pub(crate) fn finish(unpacked: &Path, destination: &Path, source: &str) -> Result<Libtorch> {
+    let found = validate::inspect(unpacked).context("what was unpacked cannot be used")?;
+    validate::check_loads(unpacked).context("what was unpacked cannot be used")?;
+    Marker::describe(unpacked, &found.version, source)?.write(unpacked)?;
+    // TempDir makes folders that only their owner may read; a build folder is for everybody on the machine.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(unpacked, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("cannot change {}", unpacked.display()))?;
+    }
+    replace(destination, || fs::rename(unpacked, destination))?;
+    Ok(Libtorch { folder: destination.to_owned(), version: found.version })
+}
+
+/// Makes `destination` a link to `folder`.
+pub(crate) fn link(folder: &Path, destination: &Path) -> Result<()> {
+    #[cfg(unix)]
+    let make = || std::os::unix::fs::symlink(folder, destination);
+    #[cfg(windows)]
+    let make = || std::os::windows::fs::symlink_dir(folder, destination);
+    replace(destination, make).with_context(|| format!("cannot link to {}", folder.display()))
+}
+
+/// Moves what is at `destination` aside, puts the new one there, and only then deletes the old one.
+fn replace(destination: &Path, put: impl FnOnce() -> std::io::Result<()>) -> Result<()> {
+    refuse_foreign(destination)?;
+    let aside = temporary(destination)?;
+    let old = aside.path().join("old");
+    let was_there = fs::symlink_metadata(destination).is_ok();
+    if was_there {
+        fs::rename(destination, &old).with_context(|| format!("cannot move {} away", destination.display()))?;
+    }
+    if let Err(error) = put() {
+        if was_there {
+            // Nothing more can be done if this fails too; the error below names the cause of both.
+            let _ = fs::rename(&old, destination);
+        }
+        return Err(error).with_context(|| format!("cannot create {}", destination.display()));
+    }
+    Ok(())
+}
+
+/// Refuses to begin what the disk cannot hold.
+pub(crate) fn require_space(folder: &Path, needed: u64) -> Result<()> {
+    match free_space(folder) {
+        Some(free) if free < needed => Err(Failure::new(
+            format!(
+                "{} has {} free, libtorch needs {}",
+                folder.display(),
+                report::megabytes(free),
+                report::megabytes(needed)
+            ),
+            "free some space, or put the workspace on another disk",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Free bytes of the file system that holds `folder`, where there is a `df` to ask.
+fn free_space(folder: &Path) -> Option<u64> {
+    let output = Command::new("df").arg("-Pk").arg(folder).stderr(Stdio::null()).output().ok()?;
+    df_available(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The fourth column of the second line of `df -P` is the free space, in units of 1024 bytes with `-k`.
+fn df_available(listing: &str) -> Option<u64> {
+    Some(listing.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()? * 1024)
+}
+
+/// Writes `libtorch.so`, an empty library. `torch-sys` asks the linker for it, but everything that a program
+/// uses is in `libtorch_cpu`; the real one would pull in `libtorch_cuda`.
+pub(crate) fn write_empty_libtorch(libraries: &Path) -> Result<()> {
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let library = libraries.join("libtorch.so");
+    let output = Command::new(&compiler)
+        .args(["-shared", "-nostdlib", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"])
+        .arg(&library)
+        .output()
+        .map_err(|error| {
+            Failure::new(
+                format!("cannot start the C compiler `{}`: {error}", compiler.to_string_lossy()),
+                "install a C and C++ compiler (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++)",
+            )
+        })?;
+    anyhow::ensure!(
+        output.status.success(),
+        "`{}` cannot make a shared library: {}",
+        compiler.to_string_lossy(),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Writes the file by which `torch-sys` checks the version.
+pub(crate) fn write_build_version(folder: &Path) -> Result<()> {
+    let path = folder.join("build-version");
+    fs::write(&path, format!("{VERSION}\n")).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_somebody_else_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("libtorch");
+        fs::create_dir(&destination).unwrap();
+        refuse_foreign(&destination).unwrap();
+        fs::write(destination.join("thesis.txt"), "years of work").unwrap();
+        let error = link(folder.path(), &destination).unwrap_err();
+        assert!(format!("{error:#}").contains("is in the way"), "{error:#}");
+        assert_eq!(fs::read_to_string(destination.join("thesis.txt")).unwrap(), "years of work");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_replaced_and_nothing_stays_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("libtorch");
+        link(&folder.path().join("gone"), &destination).unwrap();
+        link(Path::new("/"), &destination).unwrap();
+        assert_eq!(fs::read_link(&destination).unwrap(), Path::new("/"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_replacement_puts_the_old_one_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("libtorch");
+        fs::create_dir(&destination).unwrap();
+        Marker::describe_nothing().write(&destination).unwrap();
+        replace(&destination, || Err(std::io::Error::other("disk full"))).unwrap_err();
+        assert!(Marker::is_in(&destination));
+    }
+
+    #[test]
+    fn only_one_run_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("libtorch");
+        let held = Lock::take(&destination).unwrap();
+        let other = File::open(folder.path().join(".libtorch.lock")).unwrap();
+        assert!(other.try_lock().is_err());
+        drop(held);
+        other.try_lock().unwrap();
+    }
+
+    #[test]
+    fn free_space_is_read_from_df() {
+        let listing = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda 100 40 60 40% /\n";
+        assert_eq!(df_available(listing), Some(61_440));
+        assert_eq!(df_available("nonsense"), None);
+        require_space(Path::new("."), u64::MAX).unwrap_err();
+        require_space(Path::new("."), 1).unwrap();
+    }
+}

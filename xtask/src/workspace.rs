@@ -1,0 +1,87 @@
+//! Where the workspace is, and how its commands are run.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+
+/// The root folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// A cargo command that runs in the root of the workspace.
+pub(crate) fn cargo() -> Command {
+    // Under `cargo xtask` this is the same cargo that started the task.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// The target folder of xtask itself, as the alias in `.cargo/config.toml` names it.
+pub(crate) fn xtask_target() -> PathBuf {
+    root().join("target").join("xtask")
+}
+
+/// The program that `cargo build --release -p cli` makes.
+pub(crate) fn msdeblur() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder));
+    target.join("release").join(format!("msdeblur{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// The command as one would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_stem().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    std::iter::once(name)
+        .chain(command.get_args().map(|argument| argument.to_string_lossy().into_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs `command` with the terminal as its own; anything but success is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let text = shown(command);
+    let status = command.status().with_context(|| format!("cannot start `{text}`"))?;
+    if status.success() { Ok(()) } else { Err(anyhow::anyhow!("`{text}` failed ({status})")) }
+}
+
+/// Runs `command` and returns its standard output; standard error goes to the terminal.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let text = shown(command);
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{text}`"))?;
+    if output.status.success() { Ok(output.stdout) } else { Err(anyhow::anyhow!("`{text}` failed ({})", output.status)) }
+}
+
+/// Runs `command`, passes each line of its standard output on, and hands it to `observe`.
+pub(crate) fn run_observed(command: &mut Command, mut observe: impl FnMut(&str)) -> Result<()> {
+    let text = shown(command);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{text}`"))?;
+    if let Some(stdout) = child.stdout.take() {
+        let mut reader = BufReader::new(stdout);
+        let mut line = Vec::new();
+        // Test output may hold any bytes; a line that is not UTF-8 is shown with replacements.
+        while reader.read_until(b'\n', &mut line).with_context(|| format!("cannot read the output of `{text}`"))? > 0 {
+            let shown = String::from_utf8_lossy(&line);
+            let shown = shown.trim_end_matches(['\n', '\r']);
+            print_line(shown);
+            observe(shown);
+            line.clear();
+        }
+    }
+    let status = child.wait().with_context(|| format!("cannot wait for `{text}`"))?;
+    if status.success() { Ok(()) } else { Err(anyhow::anyhow!("`{text}` failed ({status})")) }
+}
+
+/// Writes a line of a task's result to standard output; a closed pipe is not an error.
+pub(crate) fn print_line(line: &str) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    // Whoever closed the pipe has read enough.
+    let _ = writeln!(stdout, "{line}");
+}
+
