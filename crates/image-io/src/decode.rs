@@ -1,15 +1,15 @@
 //! Reading: bytes or a file to a [`Photo`].
 
-use std::io::{BufRead, BufReader, Cursor, ErrorKind, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::path::Path;
 
-use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
+use image::ImageDecoder;
+use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
-use ndarray::{Array2, Array3};
 
-use crate::error::{Error, IN_MEMORY, Result};
+use crate::context::Context;
+use crate::decode_tiff::Tiff;
+use crate::error::{IN_MEMORY, Result};
 use crate::exif::make_upright;
 use crate::format::Format;
 use crate::header::claimed_size;
@@ -17,10 +17,10 @@ use crate::inspect::Inspection;
 use crate::limits::Limits;
 use crate::orientation;
 use crate::photo::{BitDepth, ColorModel, Photo, PhotoInfo};
-use crate::samples::{Sample, check_finite, divide_by_alpha, to_planes};
-use crate::source::{load, open, read_error, recognise};
+use crate::samples::{Channel, Planes, Sample, divide_by_alpha, to_planes};
+use crate::source::{load, open, recognise};
 
-/// Most bytes that the decoders may take for metadata and for rows in the making, besides the samples themselves.
+/// Most bytes that the PNG decoder may take for metadata (which may be compressed) and rows in the making.
 const MAX_WORKING_BYTES: u64 = 256 << 20;
 
 /// Reads a photo from a file.
@@ -29,7 +29,7 @@ const MAX_WORKING_BYTES: u64 = 256 << 20;
 /// pixels and set to 1 in [`PhotoInfo::exif`]. Of animations and multi-page files the first picture is read, with a note.
 ///
 /// # Errors
-/// Any of [`Error`]'s reading variants; nothing that a file contains makes this panic or take more memory than `limits` allow.
+/// Any of [`Error`](crate::Error)'s reading variants; nothing that a file contains makes this panic or take more memory than `limits` allow.
 pub fn read(path: &Path, limits: &Limits) -> Result<Photo> {
     let (bytes, format) = load(path, limits)?;
     let mut photo = Context { path, limits }.decode(&bytes, format)?;
@@ -58,14 +58,16 @@ pub fn image_size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
     let context = Context { path, limits };
     let (file, format) = open(path)?;
     let size = context.guarded(format, || {
-        let mut decoder = context.decoder(BufReader::new(file), format)?;
-        let (width, height) = decoder.dimensions();
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        Ok(if orientation::swaps_sides(orientation) {
-            (height, width)
-        } else {
-            (width, height)
-        })
+        let reader = BufReader::new(file);
+        match format {
+            Format::Png => Ok(upright_size(context.png(reader)?)),
+            Format::Jpeg => Ok(upright_size(context.jpeg(reader)?)),
+            Format::Webp => Ok(upright_size(context.webp(reader)?)),
+            Format::Tiff => {
+                let mut tiff = Tiff::open(context, reader)?;
+                Ok(turned(tiff.size, tiff.orientation()))
+            }
+        }
     });
     match size {
         Ok(size) => {
@@ -81,10 +83,17 @@ pub fn image_size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
     }
 }
 
-/// What every step of reading one file needs to know.
-struct Context<'a> {
-    path: &'a Path,
-    limits: &'a Limits,
+fn upright_size(mut decoder: impl ImageDecoder) -> (u32, u32) {
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    turned(decoder.dimensions(), orientation)
+}
+
+fn turned((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
+    if orientation::swaps_sides(orientation) {
+        (height, width)
+    } else {
+        (width, height)
+    }
 }
 
 impl Context<'_> {
@@ -92,114 +101,125 @@ impl Context<'_> {
         self.check_claim(claimed_size(format, bytes))?;
         let inspection = Inspection::of(format, bytes);
         if let Some(what) = inspection.unsupported {
-            return Err(Error::Unsupported {
-                path: self.path(),
-                what: what.to_owned(),
-            });
+            return Err(self.unsupported(what));
         }
         if inspection.truncated {
             return Err(self.truncated(format));
         }
-        self.guarded(format, || self.decode_inspected(bytes, format, inspection))
+        self.guarded(format, || {
+            let premultiplied = inspection.premultiplied;
+            let reader = Cursor::new(bytes);
+            let (mut photo, orientation) = match format {
+                Format::Png => self.decode_with(self.png(reader)?, format, inspection)?,
+                Format::Jpeg => self.decode_with(self.jpeg(reader)?, format, inspection)?,
+                Format::Webp => self.decode_with(self.webp(reader)?, format, inspection)?,
+                Format::Tiff => self.decode_tiff(reader, inspection)?,
+            };
+            if let Some(alpha) = photo.alpha.as_ref().filter(|_| premultiplied) {
+                divide_by_alpha(&mut photo.pixels, alpha);
+                let note = "premultiplied alpha divided out".to_owned();
+                photo.info.notes.push(note);
+            }
+            orientation::apply(&mut photo.pixels, orientation);
+            if let Some(alpha) = &mut photo.alpha {
+                orientation::apply(alpha, orientation);
+            }
+            Ok(photo)
+        })
     }
 
-    fn decode_inspected(
+    fn decode_tiff(
         &self,
-        bytes: &[u8],
+        reader: Cursor<&[u8]>,
+        inspection: Inspection,
+    ) -> Result<(Photo, Orientation)> {
+        let mut tiff = Tiff::open(*self, reader)?;
+        let orientation = tiff.orientation();
+        let samples = tiff.samples()?;
+        let mut notes = inspection.notes;
+        notes.extend(samples.notes);
+        let (pixels, alpha) = samples.planes;
+        let info = PhotoInfo {
+            format: Format::Tiff,
+            bit_depth: samples.bit_depth,
+            color: samples.color,
+            icc_profile: carried_profile(Ok(inspection.icc_profile), &mut notes),
+            exif: inspection.exif,
+            notes,
+        };
+        let photo = Photo {
+            pixels,
+            alpha,
+            info,
+        };
+        Ok((photo, orientation))
+    }
+
+    fn decode_with<D: ImageDecoder>(
+        &self,
+        mut decoder: D,
         format: Format,
         inspection: Inspection,
-    ) -> Result<Photo> {
-        let mut decoder = self.decoder(Cursor::new(bytes), format)?;
+    ) -> Result<(Photo, Orientation)> {
+        self.check_claim(Some(decoder.dimensions()))?;
         let mut notes = inspection.notes;
         let color_type = decoder.color_type();
-        note_conversions(decoder.original_color_type(), color_type, &mut notes);
         let icc_profile = carried_profile(decoder.icc_profile(), &mut notes);
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let exif = match inspection.exif {
-            Some(exif) => Some(exif),
-            None => carried_exif(decoder.exif_metadata(), &mut notes),
-        };
+        let exif = carried_exif(decoder.exif_metadata(), &mut notes);
         if matches!(decoder.xmp_metadata(), Ok(Some(_))) {
             notes.push("XMP metadata not carried".to_owned());
         }
         if matches!(decoder.iptc_metadata(), Ok(Some(_))) {
             notes.push("IPTC metadata not carried".to_owned());
         }
-
-        let (mut pixels, mut alpha) = match bytes_per_sample(color_type) {
-            1 => self.planes::<u8>(decoder, format)?,
-            2 => self.planes::<u16>(decoder, format)?,
-            _ => {
-                let (mut pixels, mut alpha) = self.planes::<f32>(decoder, format)?;
-                check_finite(self.path, &pixels, alpha.as_ref())?;
-                pixels.par_mapv_inplace(|value| value.clamp(0.0, 1.0));
-                if let Some(alpha) = &mut alpha {
-                    alpha.par_mapv_inplace(|value| value.clamp(0.0, 1.0));
-                }
-                (pixels, alpha)
-            }
+        let wide = color_type.bytes_per_pixel() > color_type.channel_count();
+        let (pixels, alpha) = if wide {
+            self.planes::<u16>(decoder, format)?
+        } else {
+            self.planes::<u8>(decoder, format)?
         };
-        if let Some(alpha) = alpha.as_ref().filter(|_| inspection.premultiplied) {
-            divide_by_alpha(&mut pixels, alpha);
-            notes.push("premultiplied alpha divided out".to_owned());
-        }
-        orientation::apply(&mut pixels, orientation);
-        if let Some(alpha) = &mut alpha {
-            orientation::apply(alpha, orientation);
-        }
-        Ok(Photo {
+        let info = PhotoInfo {
+            format,
+            bit_depth: if wide {
+                BitDepth::Sixteen
+            } else {
+                BitDepth::Eight
+            },
+            color: if color_type.has_color() {
+                ColorModel::Rgb
+            } else {
+                ColorModel::Gray
+            },
+            icc_profile,
+            exif,
+            notes,
+        };
+        let photo = Photo {
             pixels,
             alpha,
-            info: PhotoInfo {
-                format,
-                bit_depth: match bytes_per_sample(color_type) {
-                    1 => BitDepth::Eight,
-                    _ => BitDepth::Sixteen,
-                },
-                color: if color_type.has_color() {
-                    ColorModel::Rgb
-                } else {
-                    ColorModel::Gray
-                },
-                icc_profile,
-                exif,
-                notes,
-            },
-        })
+            info,
+        };
+        Ok((photo, orientation))
     }
 
-    /// Opens the decoder, checks the size that it reports and sets its limits.
-    fn decoder<'r, R: BufRead + Seek + 'r>(
-        &self,
-        reader: R,
-        format: Format,
-    ) -> Result<Box<dyn ImageDecoder + 'r>> {
-        let failed = |error| self.image_error(format, error);
+    fn png<R: BufRead + Seek>(&self, reader: R) -> Result<PngDecoder<R>> {
         let mut limits = image::Limits::no_limits();
         limits.max_alloc = Some(self.limits.max_alloc.min(MAX_WORKING_BYTES));
-        let mut decoder: Box<dyn ImageDecoder + 'r> = match format {
-            Format::Png => {
-                Box::new(PngDecoder::with_limits(reader, limits.clone()).map_err(failed)?)
-            }
-            Format::Jpeg => Box::new(JpegDecoder::new(reader).map_err(failed)?),
-            Format::Tiff => Box::new(TiffDecoder::new(reader).map_err(failed)?),
-            Format::Webp => Box::new(WebPDecoder::new(reader).map_err(failed)?),
-        };
-        self.check_claim(Some(decoder.dimensions()))?;
-        // The samples count towards the limit of the TIFF decoder; four of CMYK become three.
-        let samples = decoder.total_bytes().saturating_mul(2);
-        let max_alloc = samples.saturating_add(MAX_WORKING_BYTES);
-        limits.max_alloc = Some(max_alloc.min(self.limits.max_alloc));
-        decoder.set_limits(limits).map_err(failed)?;
-        Ok(decoder)
+        PngDecoder::with_limits(reader, limits)
+            .map_err(|error| self.image_error(Format::Png, error))
+    }
+
+    fn jpeg<R: BufRead + Seek>(&self, reader: R) -> Result<JpegDecoder<R>> {
+        JpegDecoder::new(reader).map_err(|error| self.image_error(Format::Jpeg, error))
+    }
+
+    fn webp<R: BufRead + Seek>(&self, reader: R) -> Result<WebPDecoder<R>> {
+        WebPDecoder::new(reader).map_err(|error| self.image_error(Format::Webp, error))
     }
 
     /// Decodes into samples of the type that the file holds, then into planes.
-    fn planes<S: Sample>(
-        &self,
-        decoder: Box<dyn ImageDecoder + '_>,
-        format: Format,
-    ) -> Result<(Array3<f32>, Option<Array2<f32>>)> {
+    fn planes<S: Sample>(&self, decoder: impl ImageDecoder, format: Format) -> Result<Planes> {
         let (width, height) = decoder.dimensions();
         let channels = usize::from(decoder.color_type().channel_count());
         let length = decoder.total_bytes();
@@ -213,97 +233,12 @@ impl Context<'_> {
             .map_err(|_| self.too_much_memory())?;
         samples.resize(count, S::default());
         decoder
-            .read_image_boxed(bytemuck::cast_slice_mut(&mut samples))
+            .read_image(bytemuck::cast_slice_mut(&mut samples))
             .map_err(|error| self.image_error(format, error))?;
-        to_planes(&samples, height as usize, width as usize, channels)
+        let (color, alpha) = Channel::interleaved(channels);
+        to_planes(&samples, (height as usize, width as usize), color, alpha)
             .ok_or_else(|| self.too_much_memory())
     }
-
-    /// Turns a panic inside a decoder into an error: one malicious file must not end the work on a whole folder.
-    fn guarded<T>(&self, format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Err(Error::Decode {
-                path: self.path(),
-                format,
-                source: "the decoder gave up on damaged data".into(),
-            })
-        })
-    }
-
-    /// Refuses sizes of zero and sizes beyond the limit.
-    fn check_claim(&self, size: Option<(u32, u32)>) -> Result<()> {
-        let Some((width, height)) = size else {
-            return Ok(());
-        };
-        let path = self.path();
-        if width == 0 || height == 0 {
-            return Err(Error::ZeroSize {
-                path,
-                width,
-                height,
-            });
-        }
-        let limit = self.limits.max_pixels;
-        if u64::from(width) * u64::from(height) > limit {
-            return Err(Error::TooLarge {
-                path,
-                width,
-                height,
-                limit,
-            });
-        }
-        Ok(())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.path.to_owned()
-    }
-
-    fn truncated(&self, format: Format) -> Error {
-        Error::Truncated {
-            path: self.path(),
-            format,
-        }
-    }
-
-    fn too_much_memory(&self) -> Error {
-        Error::TooMuchMemory {
-            path: self.path(),
-            limit: self.limits.max_alloc,
-        }
-    }
-
-    fn image_error(&self, format: Format, error: ImageError) -> Error {
-        let path = self.path();
-        match error {
-            ImageError::Limits(_) => self.too_much_memory(),
-            ImageError::IoError(source) => match source.kind() {
-                ErrorKind::UnexpectedEof => self.truncated(format),
-                // The codecs wrap what they find in the data into I/O errors, too.
-                ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => {
-                    Error::Decode {
-                        path,
-                        format,
-                        source: Box::new(source),
-                    }
-                }
-                _ => read_error(self.path, source),
-            },
-            ImageError::Unsupported(error) => Error::Unsupported {
-                path,
-                what: format!("this variant of {format} ({error})"),
-            },
-            error => Error::Decode {
-                path,
-                format,
-                source: Box::new(error),
-            },
-        }
-    }
-}
-
-fn bytes_per_sample(color_type: ColorType) -> u8 {
-    color_type.bytes_per_pixel() / color_type.channel_count()
 }
 
 /// The ICC profile, unless it speaks of inks that the pixels are no longer made of (ICC.1:2022, 7.2.6).
@@ -340,17 +275,4 @@ fn carried_exif(
         notes.push("EXIF thumbnail not carried: it was not upright".to_owned());
     }
     Some(exif).filter(|exif| !exif.is_empty())
-}
-
-fn note_conversions(original: ExtendedColorType, now: ColorType, notes: &mut Vec<String>) {
-    match original {
-        ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 => {
-            notes.push("CMYK converted to RGB without colour management".to_owned());
-        }
-        ExtendedColorType::L1 => notes.push("1-bit grey expanded to 8 bit".to_owned()),
-        _ => {}
-    }
-    if matches!(now, ColorType::Rgb32F | ColorType::Rgba32F) {
-        notes.push("32-bit floating point clamped to [0, 1] and kept as 16 bit".to_owned());
-    }
 }

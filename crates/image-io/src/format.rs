@@ -78,8 +78,8 @@ impl Format {
             // PNG stores 31 bits (RFC 2083 section 2.1), TIFF 32 bits.
             Self::Png | Self::Tiff => i32::MAX as usize,
             Self::Jpeg => 65_535,
-            // 14 bits, stored minus one (WebP lossless bitstream specification, section 3).
-            Self::Webp => 16_384,
+            // What libwebp reads; the lossless bitstream itself could express one more.
+            Self::Webp => 16_383,
         }
     }
 }

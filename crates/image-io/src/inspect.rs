@@ -16,8 +16,10 @@ pub(crate) struct Inspection {
     pub(crate) unsupported: Option<&'static str>,
     /// The colours have been multiplied by alpha.
     pub(crate) premultiplied: bool,
-    /// EXIF that the decoder does not hand out: that of TIFF files.
+    /// EXIF of a TIFF file; the decoders of the other formats hand it out.
     pub(crate) exif: Option<Vec<u8>>,
+    /// ICC profile of a TIFF file.
+    pub(crate) icc_profile: Option<Vec<u8>>,
 }
 
 impl Inspection {
@@ -92,7 +94,7 @@ impl Inspection {
 
     fn tiff(&mut self, bytes: &[u8]) {
         let Some((endian, offset)) = read_header(bytes) else {
-            self.note("BigTIFF: EXIF not read");
+            self.note("BigTIFF: metadata not carried");
             return;
         };
         let Some(directory) = Directory::read(bytes, endian, offset) else {
@@ -109,7 +111,13 @@ impl Inspection {
         if directory.next != 0 {
             self.note("several pages: only the first was read");
         }
+        for (tag, name) in [(700, "XMP"), (33_723, "IPTC")] {
+            if directory.field(tag).is_some() {
+                self.note(format!("{name} metadata not carried"));
+            }
+        }
         self.premultiplied = number(338) == Some(1);
+        self.icc_profile = directory.field(34_675).map(|field| field.data().to_vec());
         self.exif = Exif::parse(bytes).and_then(|mut exif| {
             exif.set_upright();
             exif.to_bytes()

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod context;
 mod decode;
+mod decode_tiff;
 mod encode;
 mod encode_tiff;
 mod error;

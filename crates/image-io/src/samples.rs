@@ -48,33 +48,59 @@ impl Sample for f32 {
     }
 }
 
-/// Planes from `[H, W, channels]` samples with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels.
-///
-/// Returns pixels `[3, H, W]` and alpha `[H, W]`; `None` if the buffer has not the length that the sizes imply.
+/// Pixels `[3, H, W]` and alpha `[H, W]`.
+pub(crate) type Planes = (Array3<f32>, Option<Array2<f32>>);
+
+/// Where the values of one channel lie among the samples.
+#[derive(Clone, Copy)]
+pub(crate) struct Channel {
+    pub(crate) start: usize,
+    pub(crate) step: usize,
+}
+
+impl Channel {
+    /// Colour and alpha of interleaved samples: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels.
+    pub(crate) fn interleaved(channels: usize) -> ([Self; 3], Option<Self>) {
+        let channel = |start| Self {
+            start,
+            step: channels,
+        };
+        let color = if channels >= 3 { [0, 1, 2] } else { [0; 3] };
+        let alpha = channels.is_multiple_of(2).then(|| channel(channels - 1));
+        (color.map(channel), alpha)
+    }
+}
+
+/// Planes of `(height, width)` from samples. `None` if there are too few samples, or no memory.
 pub(crate) fn to_planes<S: Sample>(
     samples: &[S],
-    height: usize,
-    width: usize,
-    channels: usize,
-) -> Option<(Array3<f32>, Option<Array2<f32>>)> {
+    (height, width): (usize, usize),
+    color: [Channel; 3],
+    alpha: Option<Channel>,
+) -> Option<Planes> {
     let count = height.checked_mul(width)?;
-    if samples.len() != count.checked_mul(channels)? || !(1..=4).contains(&channels) {
-        return None;
-    }
-    let color = if channels >= 3 { [0, 1, 2] } else { [0, 0, 0] };
     let mut pixels = reserve(count.checked_mul(3)?)?;
     for channel in color {
-        append_plane(&mut pixels, samples, channel, channels);
+        append_plane(&mut pixels, samples, count, channel)?;
     }
-    let alpha = if channels % 2 == 0 {
-        let mut alpha = reserve(count)?;
-        append_plane(&mut alpha, samples, channels - 1, channels);
-        Some(Array2::from_shape_vec((height, width), alpha).ok()?)
-    } else {
-        None
-    };
     let pixels = Array3::from_shape_vec((3, height, width), pixels).ok()?;
+    let alpha = match alpha {
+        Some(channel) => Some(to_plane(samples, (height, width), channel)?),
+        None => None,
+    };
     Some((pixels, alpha))
+}
+
+/// One plane of [`to_planes`].
+pub(crate) fn to_plane<S: Sample>(
+    samples: &[S],
+    (height, width): (usize, usize),
+    channel: Channel,
+) -> Option<Array2<f32>> {
+    let count = height.checked_mul(width)?;
+    let mut plane = reserve(count)?;
+    append_plane(&mut plane, samples, count, channel)?;
+    Array2::from_shape_vec((height, width), plane).ok()
 }
 
 /// An empty vector with room for `count` values, or `None` where the machine has no such memory.
@@ -84,18 +110,28 @@ fn reserve(count: usize) -> Option<Vec<f32>> {
     Some(values)
 }
 
-/// Appends one channel to `plane`.
-fn append_plane<S: Sample>(plane: &mut Vec<f32>, samples: &[S], channel: usize, channels: usize) {
+/// Appends the `count` values of one channel to `plane`.
+fn append_plane<S: Sample>(
+    plane: &mut Vec<f32>,
+    samples: &[S],
+    count: usize,
+    channel: Channel,
+) -> Option<()> {
+    let samples = samples.get(channel.start..)?;
+    if samples.len() <= count.checked_sub(1)?.checked_mul(channel.step)? {
+        return None;
+    }
     let start = plane.len();
-    plane.resize(start + samples.len() / channels, 0.0);
+    plane.resize(start + count, 0.0);
     plane[start..]
         .par_chunks_mut(PIXELS_PER_TASK)
-        .zip(samples.par_chunks(PIXELS_PER_TASK * channels))
+        .zip(samples.par_chunks(PIXELS_PER_TASK * channel.step))
         .for_each(|(out, input)| {
-            for (value, pixel) in out.iter_mut().zip(input.chunks_exact(channels)) {
-                *value = pixel[channel].to_unit();
+            for (value, sample) in out.iter_mut().zip(input.iter().step_by(channel.step)) {
+                *value = sample.to_unit();
             }
         });
+    Some(())
 }
 
 /// `[H, W, channels]` samples from planes: `colors` (1 or 3) channels, then alpha where there is one. A `gray` photo has

@@ -116,6 +116,11 @@ impl Field {
         }
     }
 
+    /// All values, in the byte order of the structure.
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
     /// The first value of a SHORT or LONG field.
     pub(crate) fn number(&self, endian: Endian) -> Option<u32> {
         match self.kind {
@@ -179,10 +184,13 @@ impl Directory {
         })
     }
 
+    pub(crate) fn field(&self, tag: u16) -> Option<&Field> {
+        self.fields.iter().find(|field| field.tag == tag)
+    }
+
     /// The first value of a field of integers.
     pub(crate) fn number(&self, endian: Endian, tag: u16) -> Option<u32> {
-        let field = self.fields.iter().find(|field| field.tag == tag)?;
-        field.number(endian)
+        self.field(tag)?.number(endian)
     }
 }
 
