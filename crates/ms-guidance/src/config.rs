@@ -187,26 +187,46 @@ impl GuidedUNetConfig {
     }
 
     /// The matched control: the same model without guidance (S = 0), its levels widened until the number of
-    /// parameters is that of the guided one within 5 % (as near as whole channels allow).
+    /// parameters is that of the guided one within 5 % (in networks of very few channels: as near as whole channels
+    /// allow). All are widened by the same factor, then single channels make up for the rounding.
     pub fn unguided_control(&self) -> Self {
         let wanted = self.parameter_count();
-        let bare = Self {
-            unet: UNetConfig {
-                guidance_channels: Vec::new(),
-                ..self.unet.clone()
-            },
-            ..self.clone()
-        };
-        let widened = |factor: f64| {
+        let mut bare = self.clone();
+        bare.unet.guidance_channels.clear();
+        let with = |widths: Vec<i64>| {
             let mut config = bare.clone();
-            for width in &mut config.unet.block_out_channels {
-                *width = (*width as f64 * factor).round() as i64;
-            }
+            config.unet.block_out_channels = widths;
             config
         };
-        (0..=1000)
-            .map(|step| widened(1.0 + step as f64 / 1000.0))
-            .min_by_key(|config| (config.parameter_count() - wanted).abs())
-            .unwrap_or(bare)
+        let difference = |config: &Self| (config.parameter_count() - wanted).abs();
+        let widths = &self.unet.block_out_channels;
+        let mut control = (0..=1000)
+            .map(|step| 1.0 + step as f64 / 1000.0)
+            .map(|factor| {
+                with(
+                    widths
+                        .iter()
+                        .map(|&width| (width as f64 * factor).round() as i64)
+                        .collect(),
+                )
+            })
+            .min_by_key(difference)
+            .unwrap_or_else(|| bare.clone());
+        // Every step brings the count nearer, so this ends.
+        while difference(&control) * 100 > wanted {
+            let current = &control.unet.block_out_channels;
+            let neighbours = (0..current.len())
+                .flat_map(|level| [(level, -1), (level, 1)])
+                .filter_map(|(level, change)| {
+                    let mut neighbour = current.clone();
+                    neighbour[level] += change;
+                    (neighbour[level] >= widths[level]).then(|| with(neighbour))
+                });
+            match neighbours.min_by_key(difference) {
+                Some(better) if difference(&better) < difference(&control) => control = better,
+                _ => break,
+            }
+        }
+        control
     }
 }
