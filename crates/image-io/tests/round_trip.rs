@@ -366,7 +366,7 @@ fn a_file_keeps_its_kind_through_read_and_write() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_size_survives(
         height in 1_usize..40, width in 1_usize..40, sixteen: bool, gray: bool, alpha: bool, tiff: bool,
