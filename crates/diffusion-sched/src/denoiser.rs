@@ -10,8 +10,9 @@ pub trait Denoiser {
     /// Returns an estimate of `E[x | noisy]`, where `noisy = x + sigma * eps` (VE coordinates, `eps ~ N(0, I)`).
     ///
     /// # Shapes
-    /// `noisy` is float32 `[N, C, H, W]`; the result has the same shape, element type and device. It must not be changed in
-    /// place: samplers keep it. `noisy` itself is overwritten after the call, so copy what is kept of it.
+    /// `noisy` is float32 `[N, C, H, W]`; the result has the same shape, element type and device. It is a tensor of its own: it
+    /// must not share memory with `noisy`, which is overwritten after the call, nor change later, since multistep samplers
+    /// keep it.
     ///
     /// # Errors
     /// Whatever the network fails with, as [`Error::Denoiser`](crate::Error::Denoiser) (see
@@ -54,7 +55,7 @@ impl<F: Fn(&Tensor, NoiseLevel) -> Result<Tensor>> Denoiser for Preconditioned<F
         }
         // `prediction` may share memory with `scaled` (a network that returns its input), so it is read first.
         let output = prediction.f_mul_scalar(factors.c_out)?;
-        let _ = scaled.f_copy_(noisy)?;
+        scaled.f_copy_(noisy)?;
         let _ = scaled.f_mul_scalar_(factors.c_skip)?;
         Ok(scaled.f_add_(&output)?)
     }

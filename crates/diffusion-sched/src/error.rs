@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Wraps the error of a network so that a [`Denoiser`](crate::Denoiser) can return it.
+    /// Wraps the error of a network so that a `Denoiser` can return it.
     pub fn denoiser(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Denoiser(source.into())
     }

@@ -1,4 +1,10 @@
-#![doc = include_str!("../README.md")]
+// The README's second example needs the feature.
+#![cfg_attr(feature = "torch", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "torch"),
+    doc = "Noise schedules, parametrisations and counter-based noise for diffusion models, in plain f64: this crate without its \
+           `torch` feature, which adds denoisers and samplers."
+)]
 
 mod error;
 mod level;

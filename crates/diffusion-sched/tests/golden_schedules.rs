@@ -1,5 +1,7 @@
 //! Schedules against the papers' formulas in 50-digit arithmetic, and picked timesteps against diffusers.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod support;
 
 use diffusion_sched::{

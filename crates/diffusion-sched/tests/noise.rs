@@ -1,5 +1,7 @@
 //! The noise: reference values, equality of all ways to draw it, and its statistics.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use diffusion_sched::noise::{NoiseKey, fill_normal, fill_normal_image, standard_normal};

@@ -1,5 +1,6 @@
 //! What every sampler promises besides accuracy: one step, batches, tiles, observers, errors, no NaN anywhere.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 #![cfg(feature = "torch")]
 
 use std::cell::Cell;
@@ -92,7 +93,7 @@ fn denoiser_calls_are_as_announced_and_steps_are_observed() {
             seen.push(step.index);
             ControlFlow::Continue(())
         };
-        sampler
+        let _ = sampler
             .sample(&denoiser, start, &sigmas, &mut noise, &mut observe)
             .unwrap();
         assert_eq!(seen, [0, 1, 2, 3, 4, 5], "{}", sampler.name());

@@ -1,5 +1,7 @@
 //! Laws that hold for every schedule, grid and parametrisation.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use diffusion_sched::{
     BetaSchedule, CosineLogSnr, DiscreteSchedule, Error, NoiseLevel, PredictionType, Sigmas,
     TimestepSpacing, betas,

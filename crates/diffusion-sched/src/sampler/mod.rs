@@ -1,4 +1,4 @@
-//! Samplers: integrators over a [`Denoiser`](crate::Denoiser), from `sigma_max` down to 0.
+//! Samplers: integrators over a [`Denoiser`], from `sigma_max` down to 0.
 //!
 //! All work in VE coordinates, `x_sigma = x + sigma eps`, where every first-order step is an interpolation between the noisy
 //! image and its denoised estimate: `x <- x + (1 - sigma_next / sigma) (denoised - x)` for the deterministic ones.

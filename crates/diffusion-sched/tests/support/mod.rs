@@ -25,8 +25,10 @@ fn values<const N: usize, T>(
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(view.dtype(), dtype, "{name}");
     view.data()
-        .chunks_exact(N)
-        .map(|bytes| decode(bytes.try_into().unwrap()))
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .map(|&bytes| decode(bytes))
         .collect()
 }
 
