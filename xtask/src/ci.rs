@@ -40,7 +40,9 @@ enum Step {
 
 impl Step {
     fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 
     fn run(self) -> Result<()> {
@@ -51,15 +53,48 @@ impl Step {
             Self::Clippy => {
                 libtorch::ensure()?;
                 // The release profile here and below, because the tests use it and torch-sys is slow to build twice.
-                let workspace_lints = ["clippy", "--workspace", "--exclude", "xtask", "--all-targets", "--release"];
-                workspace::run(workspace::cargo().args(workspace_lints).args(["--", "-D", "warnings"]))?;
-                let xtask_lints = ["clippy", "--package", "xtask", "--all-targets", "--target-dir"];
-                workspace::run(workspace::cargo().args(xtask_lints).arg(&target).args(["--", "-D", "warnings"]))
+                let workspace_lints = [
+                    "clippy",
+                    "--workspace",
+                    "--exclude",
+                    "xtask",
+                    "--all-targets",
+                    "--release",
+                ];
+                workspace::run(
+                    workspace::cargo()
+                        .args(workspace_lints)
+                        .args(["--", "-D", "warnings"]),
+                )?;
+                let xtask_lints = [
+                    "clippy",
+                    "--package",
+                    "xtask",
+                    "--all-targets",
+                    "--target-dir",
+                ];
+                workspace::run(
+                    workspace::cargo()
+                        .args(xtask_lints)
+                        .arg(&target)
+                        .args(["--", "-D", "warnings"]),
+                )
             }
             Self::Doc => {
                 libtorch::ensure()?;
-                let documented = ["doc", "--workspace", "--exclude", "xtask", "--no-deps", "--release"];
-                workspace::run(workspace::cargo().args(documented).env("RUSTDOCFLAGS", "-D warnings"))
+                let documented = [
+                    "doc",
+                    "--workspace",
+                    "--exclude",
+                    "xtask",
+                    "--no-deps",
+                    "--release",
+                ];
+                workspace::run(
+                    workspace::cargo()
+                        .args(documented)
+                        .env("RUSTDOCFLAGS", "-D warnings"),
+                )
             }
             Self::Test => test::run(&test::Arguments::default()),
             Self::CliPage => docs::run(&docs::Arguments { check: true }),
@@ -69,15 +104,21 @@ impl Step {
 
 /// Runs the steps and stops at the first that fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let steps = arguments.only.map_or_else(|| Step::value_variants().to_vec(), |step| vec![step]);
+    let steps = arguments
+        .only
+        .map_or_else(|| Step::value_variants().to_vec(), |step| vec![step]);
     let mut summary = Vec::new();
     for step in steps {
         let start = Instant::now();
         say(format!("ci: {}", step.name()));
         step.run().map_err(|error| {
             crate::failure::print(&error);
-            Failure::new(
-                format!("the step `{}` of ci failed after {}", step.name(), duration(start.elapsed())),
+            Failure::error(
+                format!(
+                    "the step `{}` of ci failed after {}",
+                    step.name(),
+                    duration(start.elapsed())
+                ),
                 format!("run it alone: cargo xtask ci --only {}", step.name()),
             )
         })?;

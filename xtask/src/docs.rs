@@ -34,8 +34,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     if arguments.check {
-        return Err(Failure::new(
-            format!("{PAGE} is not what the program says ({})", first_difference(&committed, &made)),
+        return Err(Failure::error(
+            format!(
+                "{PAGE} is not what the program says ({})",
+                first_difference(&committed, &made)
+            ),
             "write it anew: cargo xtask docs",
         ));
     }
@@ -53,7 +56,13 @@ fn first_difference(was: &str, is: &str) -> String {
         match (before.next(), after.next()) {
             (None, None) => return "line ends differ".to_owned(),
             (a, b) if a == b => {}
-            (a, b) => return format!("line {number}: was {:?}, is {:?}", a.unwrap_or_default(), b.unwrap_or_default()),
+            (a, b) => {
+                return format!(
+                    "line {number}: was {:?}, is {:?}",
+                    a.unwrap_or_default(),
+                    b.unwrap_or_default()
+                );
+            }
         }
     }
 }
@@ -64,7 +73,13 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_named() {
-        assert_eq!(first_difference("a\nb\n", "a\nc\n"), "line 2: was \"b\", is \"c\"");
-        assert_eq!(first_difference("a\n", "a\nb\n"), "line 2: was \"\", is \"b\"");
+        assert_eq!(
+            first_difference("a\nb\n", "a\nc\n"),
+            "line 2: was \"b\", is \"c\""
+        );
+        assert_eq!(
+            first_difference("a\n", "a\nb\n"),
+            "line 2: was \"\", is \"b\""
+        );
     }
 }

@@ -11,8 +11,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// An error of which `what` is one line without a full stop and `hint` a command or an action.
-    pub(crate) fn new(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-        Self { what: what.into(), hint: hint.into() }.into()
+    pub(crate) fn error(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        Self {
+            what: what.into(),
+            hint: hint.into(),
+        }
+        .into()
     }
 }
 
@@ -41,9 +45,14 @@ mod tests {
 
     #[test]
     fn a_hint_survives_context() {
-        let error = Err::<(), _>(Failure::new("no disk", "buy one")).context("installing").unwrap_err();
+        let error = Err::<(), _>(Failure::error("no disk", "buy one"))
+            .context("installing")
+            .unwrap_err();
         assert_eq!(format!("{error:#}"), "installing: no disk");
-        let hints: Vec<_> = error.chain().filter_map(|cause| cause.downcast_ref::<Failure>()).collect();
+        let hints: Vec<_> = error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<Failure>())
+            .collect();
         assert_eq!(hints.len(), 1);
         assert_eq!(hints[0].hint, "buy one");
     }

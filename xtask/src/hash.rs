@@ -18,13 +18,19 @@ pub(crate) fn sha256(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];
     loop {
-        let read = file.read(&mut buffer).with_context(|| format!("cannot read {}", path.display()))?;
+        let read = file
+            .read(&mut buffer)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         if read == 0 {
             break;
         }
         hasher.update(&buffer[..read]);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Compares a file with the hash that is written in this repository.
@@ -36,8 +42,11 @@ pub(crate) fn expect(path: &Path, expected: &str) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(Failure::new(
-        format!("{} has SHA-256 {found}, expected {expected}", path.display()),
+    Err(Failure::error(
+        format!(
+            "{} has SHA-256 {found}, expected {expected}",
+            path.display()
+        ),
         "the download is damaged or is not what was asked for; delete it and look at your pip configuration \
          (index, find-links, proxy)",
     ))

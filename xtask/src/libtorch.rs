@@ -70,7 +70,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         match Marker::read(&found.folder) {
             Some(marker) => {
                 marker.verify(&found.folder)?;
-                report::say(format!("the SHA-256 of {} libraries are those of the installation", marker.files.len()));
+                report::say(format!(
+                    "the SHA-256 of {} libraries are those of the installation",
+                    marker.files.len()
+                ));
             }
             None => report::say("nothing to verify: this folder was not installed by this task"),
         }
@@ -98,7 +101,9 @@ pub(crate) fn ensure() -> Result<()> {
 fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
     let usual = workspace::root().join("target/libtorch");
     let destination = match &arguments.dir {
-        Some(folder) => std::path::absolute(workspace::root().join(folder)).context("cannot resolve --dir")?,
+        Some(folder) => {
+            std::path::absolute(workspace::root().join(folder)).context("cannot resolve --dir")?
+        }
         None => usual.clone(),
     };
     if let Some(archive) = &arguments.archive {
@@ -111,15 +116,22 @@ fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
             return use_own(&own, &destination);
         }
         if arguments.from == Source::Environment {
-            return Err(Failure::new("LIBTORCH is not set", "set it to a folder with `lib` and `include` of libtorch"));
+            return Err(Failure::error(
+                "LIBTORCH is not set",
+                "set it to a folder with `lib` and `include` of libtorch",
+            ));
         }
     }
-    if !arguments.reinstall && let Some(found) = ready(&destination) {
+    if !arguments.reinstall
+        && let Some(found) = ready(&destination)
+    {
         return Ok(found);
     }
     let _lock = Lock::take(&destination)?;
     // Another run may have installed it while this one waited.
-    if !arguments.reinstall && let Some(found) = ready(&destination) {
+    if !arguments.reinstall
+        && let Some(found) = ready(&destination)
+    {
         return Ok(found);
     }
     install::refuse_foreign(&destination)?;
@@ -128,21 +140,29 @@ fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
     let sources: [(Source, &dyn Fn() -> Result<Libtorch>); 3] = [
         (Source::Python, &|| link_python(&destination)),
         (Source::Wheel, &|| wheel::install(&destination)),
-        (Source::Archive, &|| archive::install(&destination, arguments.archive.as_deref())),
+        (Source::Archive, &|| {
+            archive::install(&destination, arguments.archive.as_deref())
+        }),
     ];
     for (source, attempt) in sources.into_iter().filter(|(source, _)| may(*source)) {
         match attempt() {
             Ok(found) => return Ok(found),
             Err(error) if error.downcast_ref::<Unavailable>().is_some() => {
-                let name = source.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+                let name = source
+                    .to_possible_value()
+                    .map(|value| value.get_name().to_owned())
+                    .unwrap_or_default();
                 report::say(format!("{name}: {error:#}"));
                 reasons.push(format!("{name}: {error:#}"));
             }
             Err(error) => return Err(error.context("cannot install libtorch")),
         }
     }
-    Err(Failure::new(
-        format!("no source of libtorch {VERSION} could be used ({})", reasons.join("; ")),
+    Err(Failure::error(
+        format!(
+            "no source of libtorch {VERSION} could be used ({})",
+            reasons.join("; ")
+        ),
         format!(
             "install Python 3 with pip, or `pip install torch=={VERSION}`, or set LIBTORCH to an unpacked libtorch {VERSION}, \
              or pass --archive with its zip file"
@@ -168,14 +188,16 @@ fn own_libtorch(value: Option<std::ffi::OsString>, usual: &Path) -> Option<PathB
 fn use_own(own: &Path, destination: &Path) -> Result<Libtorch> {
     let advice = format!("unset LIBTORCH and run this again, or point it to libtorch {VERSION}");
     if !own.is_absolute() {
-        return Err(Failure::new(
+        return Err(Failure::error(
             format!("LIBTORCH={} is a relative path", own.display()),
             "build scripts run in folders of their own; give the whole path",
         ));
     }
     let found = validate::inspect(own)
         .and_then(|found| validate::check_loads(own).map(|()| found))
-        .map_err(|problem| Failure::new(format!("LIBTORCH={}: {problem}", own.display()), advice))?;
+        .map_err(|problem| {
+            Failure::error(format!("LIBTORCH={}: {problem}", own.display()), advice)
+        })?;
     if validate::inspect(destination).is_err() {
         let _lock = Lock::take(destination)?;
         install::refuse_foreign(destination)?;
@@ -192,12 +214,18 @@ fn link_python(destination: &Path) -> Result<Libtorch> {
             reasons.push(format!("{} has no torch", python.display()));
             continue;
         };
-        if let Err(problem) = validate::inspect(&folder).and_then(|_| validate::check_loads(&folder)) {
+        if let Err(problem) =
+            validate::inspect(&folder).and_then(|_| validate::check_loads(&folder))
+        {
             reasons.push(format!("{}: {problem}", python.display()));
             continue;
         }
         install::link(&folder, destination)?;
-        report::say(format!("linked the torch of {}: {}", python.display(), folder.display()));
+        report::say(format!(
+            "linked the torch of {}: {}",
+            python.display(),
+            folder.display()
+        ));
         // Its libraries look for their neighbours relative to themselves, which must hold through the link.
         let found = validate::inspect(destination).context("the linked torch cannot be used")?;
         validate::check_loads(destination).context("the linked torch cannot be used")?;
@@ -215,17 +243,31 @@ mod tests {
         let usual = Path::new("/house/target/libtorch");
         assert_eq!(own_libtorch(None, usual), None);
         assert_eq!(own_libtorch(Some("".into()), usual), None);
-        assert_eq!(own_libtorch(Some("/house/target/libtorch".into()), usual), None);
-        assert_eq!(own_libtorch(Some("/opt/libtorch".into()), usual), Some("/opt/libtorch".into()));
+        assert_eq!(
+            own_libtorch(Some("/house/target/libtorch".into()), usual),
+            None
+        );
+        assert_eq!(
+            own_libtorch(Some("/opt/libtorch".into()), usual),
+            Some("/opt/libtorch".into())
+        );
     }
 
     #[test]
     fn a_relative_or_wrong_libtorch_is_refused_with_a_hint() {
         let folder = tempfile::tempdir().unwrap();
         let destination = folder.path().join("libtorch");
-        assert!(use_own(Path::new("libtorch"), &destination).unwrap_err().to_string().contains("relative"));
+        assert!(
+            use_own(Path::new("libtorch"), &destination)
+                .unwrap_err()
+                .to_string()
+                .contains("relative")
+        );
         let error = use_own(folder.path(), &destination).unwrap_err();
         assert!(error.to_string().contains("is missing or empty"), "{error}");
-        assert!(!destination.exists(), "nothing is linked to a folder that cannot be used");
+        assert!(
+            !destination.exists(),
+            "nothing is linked to a folder that cannot be used"
+        );
     }
 }

@@ -22,7 +22,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Tasks of the msdeblur project", max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Tasks of the msdeblur project",
+    max_term_width = 100
+)]
 struct CommandLine {
     #[command(subcommand)]
     task: Task,

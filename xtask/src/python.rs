@@ -32,12 +32,21 @@ pub(crate) struct Wheel {
 
 /// The interpreters to try, the active virtual environment first because it is first on the search path.
 pub(crate) fn candidates() -> Vec<PathBuf> {
-    if cfg!(windows) { vec!["python".into(), "py".into()] } else { vec!["python3".into(), "python".into()] }
+    if cfg!(windows) {
+        vec!["python".into(), "py".into()]
+    } else {
+        vec!["python3".into(), "python".into()]
+    }
 }
 
 /// The folder of the torch package that `python` would import; `None` if it has none.
 pub(crate) fn torch_folder(python: &Path) -> Option<PathBuf> {
-    let output = Command::new(python).args(["-c", FIND_TORCH]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new(python)
+        .args(["-c", FIND_TORCH])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let folder = text.trim();
     (output.status.success() && !folder.is_empty()).then(|| PathBuf::from(folder))
@@ -63,14 +72,21 @@ pub(crate) fn with_pip() -> Option<PathBuf> {
 /// # Errors
 /// [`Unavailable`] when pip could not fetch a file, so that another source may be tried; a wrong hash is an
 /// error that must not be passed over.
-pub(crate) fn download(python: &Path, wheels: &[Wheel], platforms: &[&str], folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+pub(crate) fn download(
+    python: &Path,
+    wheels: &[Wheel],
+    platforms: &[&str],
+    folder: &Path,
+) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
     // A file that an earlier run was stopped in has the wrong hash, and is fetched again.
     let wanted: Vec<&Wheel> = wheels
         .iter()
         .filter(|wheel| {
             let path = folder.join(wheel.file);
-            let complete = path.is_file() && hash::sha256(&path).is_ok_and(|found| found == wheel.sha256);
+            let complete =
+                path.is_file() && hash::sha256(&path).is_ok_and(|found| found == wheel.sha256);
             if !complete {
                 // pip keeps a file that exists, whatever it holds.
                 let _ = std::fs::remove_file(&path);
@@ -82,7 +98,11 @@ pub(crate) fn download(python: &Path, wheels: &[Wheel], platforms: &[&str], fold
         return Ok(());
     }
     let names: Vec<_> = wanted.iter().map(|wheel| wheel.requirement).collect();
-    report::say(format!("fetching {} with {} -m pip", names.join(", "), python.display()));
+    report::say(format!(
+        "fetching {} with {} -m pip",
+        names.join(", "),
+        python.display()
+    ));
     let status = command(python, &wanted, platforms, folder)
         .status()
         .with_context(|| format!("cannot start {}", python.display()))?;
@@ -105,8 +125,24 @@ pub(crate) fn download(python: &Path, wheels: &[Wheel], platforms: &[&str], fold
 
 fn command(python: &Path, wheels: &[&Wheel], platforms: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(python);
-    command.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
-    command.args(["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]);
+    command.args([
+        "-m",
+        "pip",
+        "download",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+    ]);
+    command.args([
+        "--implementation",
+        "cp",
+        "--python-version",
+        "3.11",
+        "--abi",
+        "cp311",
+        "--abi",
+        "none",
+    ]);
     for platform in platforms {
         command.args(["--platform", platform]);
     }
@@ -131,7 +167,7 @@ impl std::error::Error for Unavailable {}
 
 /// The error of a task that needs pip where there is none.
 pub(crate) fn no_pip() -> anyhow::Error {
-    Failure::new(
+    Failure::error(
         "neither python3 nor python has pip",
         "install python3 with pip (Debian, Ubuntu: apt install python3-pip; Fedora: dnf install python3-pip)",
     )
@@ -154,7 +190,11 @@ mod tests {
     }
 
     fn wheel(sha256: &'static str) -> Wheel {
-        Wheel { requirement: "demo==1", file: "demo-1.whl", sha256 }
+        Wheel {
+            requirement: "demo==1",
+            file: "demo-1.whl",
+            sha256,
+        }
     }
 
     /// A stand-in for pip that notes each call and writes the wheel into the folder after `--dest`.
@@ -179,7 +219,10 @@ mod tests {
         let python = pip(folder.path());
         let out = folder.path().join("out");
         let error = download(&python, &[wheel(HASH)], &["any"], &out).unwrap_err();
-        assert!(error.downcast_ref::<Unavailable>().is_none(), "a wrong hash must stop the search for sources");
+        assert!(
+            error.downcast_ref::<Unavailable>().is_none(),
+            "a wrong hash must stop the search for sources"
+        );
         assert!(error.to_string().contains("has SHA-256"), "{error}");
         assert!(!out.join("demo-1.whl").exists());
     }
@@ -191,7 +234,9 @@ mod tests {
         let out = folder.path().join("out");
         std::fs::create_dir(&out).unwrap();
         std::fs::write(folder.path().join("reference"), "wheel\n").unwrap();
-        let sha256: &'static str = hash::sha256(&folder.path().join("reference")).unwrap().leak();
+        let sha256: &'static str = hash::sha256(&folder.path().join("reference"))
+            .unwrap()
+            .leak();
         download(&python, &[wheel(sha256)], &["any"], &out).unwrap();
         download(&python, &[wheel(sha256)], &["any"], &out).unwrap();
         assert_eq!(calls(folder.path()), 1);
@@ -204,16 +249,28 @@ mod tests {
     fn pip_that_fails_leaves_room_for_another_source() {
         let folder = tempfile::tempdir().unwrap();
         let python = script(folder.path(), "exit 1");
-        let error = download(&python, &[wheel(HASH)], &["any"], &folder.path().join("out")).unwrap_err();
+        let error = download(
+            &python,
+            &[wheel(HASH)],
+            &["any"],
+            &folder.path().join("out"),
+        )
+        .unwrap_err();
         assert!(error.downcast_ref::<Unavailable>().is_some(), "{error}");
     }
 
     #[test]
     fn the_torch_folder_is_what_python_prints() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(torch_folder(&script(folder.path(), "echo /some/torch")), Some("/some/torch".into()));
+        assert_eq!(
+            torch_folder(&script(folder.path(), "echo /some/torch")),
+            Some("/some/torch".into())
+        );
         assert_eq!(torch_folder(&script(folder.path(), "echo")), None);
-        assert_eq!(torch_folder(&script(folder.path(), "echo /some/torch; exit 1")), None);
+        assert_eq!(
+            torch_folder(&script(folder.path(), "echo /some/torch; exit 1")),
+            None
+        );
         assert_eq!(torch_folder(Path::new("/nowhere/python")), None);
     }
 }

@@ -13,9 +13,11 @@ pub(crate) fn say(message: impl AsRef<str>) {
 pub(crate) fn byte_bar(total: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(total);
     // A malformed template can only be a mistake in this line; the plain bar is a fair substitute.
-    let style = ProgressStyle::with_template("  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
+    let style = ProgressStyle::with_template(
+        "  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .progress_chars("=> ");
     bar.set_style(style);
     bar.set_message(what.to_owned());
     bar

@@ -48,7 +48,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     libtorch::ensure()?;
     // The release profile: the C++ part of torch-sys is by far the slowest thing to build, and so it is built once
     // for tests, benches and the program; and the tests run real networks.
-    let mut workspace_tests = vec!["test", "--workspace", "--exclude", "xtask", "--release", "--no-fail-fast"];
+    let mut workspace_tests = vec![
+        "test",
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--release",
+        "--no-fail-fast",
+    ];
     if !arguments.arguments.is_empty() {
         workspace_tests.push("--");
         workspace_tests.extend(arguments.arguments.iter().map(String::as_str));
@@ -57,9 +64,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let target = target.to_string_lossy();
     // xtask is built for itself in a folder of its own, where its dependencies are compiled already.
     let xtask_tests = ["test", "--package", "xtask", "--target-dir", &target];
-    let without_torch = ["test", "--package", "diffusion-sched", "--no-default-features", "--release"];
-    let suites: [(&str, &[&str]); 3] =
-        [("workspace", &workspace_tests), ("without libtorch", &without_torch), ("xtask", &xtask_tests)];
+    let without_torch = [
+        "test",
+        "--package",
+        "diffusion-sched",
+        "--no-default-features",
+        "--release",
+    ];
+    let suites: [(&str, &[&str]); 3] = [
+        ("workspace", &workspace_tests),
+        ("without libtorch", &without_torch),
+        ("xtask", &xtask_tests),
+    ];
 
     let mut summary = Vec::new();
     let mut failures = Vec::new();
@@ -67,7 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let start = Instant::now();
         let mut count = Count::default();
         say(format!("cargo {}", command.join(" ")));
-        let outcome = workspace::run_observed(workspace::cargo().args(command), |line| count.add(line));
+        let outcome =
+            workspace::run_observed(workspace::cargo().args(command), |line| count.add(line));
         summary.push(line(name, &count, start.elapsed()));
         if let Err(error) = outcome {
             failures.push(format!("{name}: {error:#}"));
@@ -78,10 +95,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let start = Instant::now();
     match golden::check_quietly() {
-        Ok(golden::Outcome::Agreed { generators }) => {
-            summary.push(format!("  {:<18} {generators} generators agree, {}", "reference values", duration(start.elapsed())));
+        Ok(outcome) => {
+            let skipped = match outcome.skipped.len() {
+                0 => String::new(),
+                count => format!(", {count} skipped for want of Python packages"),
+            };
+            let time = duration(start.elapsed());
+            summary.push(format!(
+                "  {:<18} {} generators agree{skipped}, {time}",
+                "reference values", outcome.agreed
+            ));
+            summary.extend(
+                outcome
+                    .skipped
+                    .iter()
+                    .map(|why| format!("    skipped {why}")),
+            );
         }
-        Ok(golden::Outcome::Skipped(why)) => summary.push(format!("  {:<18} skipped: {why}", "reference values")),
         Err(error) => {
             summary.push(format!("  {:<18} differ", "reference values"));
             failures.push(format!("reference values: {error:#}"));
@@ -95,11 +125,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         workspace::print_line("all tests passed");
         return Ok(());
     }
-    Err(Failure::new(failures.join("\n"), "the output above shows each failed test; `cargo test --release NAME` runs one alone"))
+    Err(Failure::error(
+        failures.join("\n"),
+        "the output above shows each failed test; `cargo test --release NAME` runs one alone",
+    ))
 }
 
 fn line(name: &str, count: &Count, time: Duration) -> String {
-    format!("  {name:<18} {} passed, {} failed in {} suites, {}", count.passed, count.failed, count.suites, duration(time))
+    format!(
+        "  {name:<18} {} passed, {} failed in {} suites, {}",
+        count.passed,
+        count.failed,
+        count.suites,
+        duration(time)
+    )
 }
 
 #[cfg(test)]
@@ -116,6 +155,13 @@ mod tests {
         ] {
             count.add(line);
         }
-        assert_eq!(count, Count { suites: 2, passed: 13, failed: 2 });
+        assert_eq!(
+            count,
+            Count {
+                suites: 2,
+                passed: 13,
+                failed: 2
+            }
+        );
     }
 }

@@ -31,7 +31,11 @@ pub(crate) struct Violation {
 
 impl Violation {
     fn new(path: impl Into<PathBuf>, line: usize, what: impl Into<String>) -> Self {
-        Self { path: path.into(), line, what: what.into() }
+        Self {
+            path: path.into(),
+            line,
+            what: what.into(),
+        }
     }
 }
 
@@ -55,7 +59,10 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     for violation in &violations {
         workspace::print_line(&violation.to_string());
     }
-    Err(Failure::new(format!("tidy: {} rules are broken", violations.len()), "CONTRIBUTING.md says why each rule is there"))
+    Err(Failure::error(
+        format!("tidy: {} rules are broken", violations.len()),
+        "CONTRIBUTING.md says why each rule is there",
+    ))
 }
 
 /// Every violation in the repository at `root`.
@@ -78,15 +85,32 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
 
 /// The files of the repository, relative to its root, without what is built or downloaded.
 fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    const NOT_OURS: [&str; 7] = ["target", ".git", "cache", "out", "msdeblur-demo", "__pycache__", "node_modules"];
+    const NOT_OURS: [&str; 7] = [
+        "target",
+        ".git",
+        "cache",
+        "out",
+        "msdeblur-demo",
+        "__pycache__",
+        "node_modules",
+    ];
     let mut files = Vec::new();
     let walk = WalkDir::new(root).into_iter().filter_entry(|entry| {
-        entry.depth() == 0 || !NOT_OURS.iter().any(|name| entry.file_type().is_dir() && entry.file_name() == *name)
+        entry.depth() == 0
+            || !NOT_OURS
+                .iter()
+                .any(|name| entry.file_type().is_dir() && entry.file_name() == *name)
     });
     for entry in walk {
         let entry = entry.context("cannot list the repository")?;
         if entry.file_type().is_file() {
-            files.push(entry.path().strip_prefix(root).context("cannot list the repository")?.to_owned());
+            files.push(
+                entry
+                    .path()
+                    .strip_prefix(root)
+                    .context("cannot list the repository")?
+                    .to_owned(),
+            );
         }
     }
     files.sort();
@@ -107,11 +131,20 @@ mod tests {
     #[test]
     fn what_is_built_is_not_looked_at() {
         let folder = tempfile::tempdir().unwrap();
-        for path in ["target/a.rs", "crates/x/target/a.rs", ".git/a", "datasets/cache/a", "crates/x/src/lib.rs"] {
+        for path in [
+            "target/a.rs",
+            "crates/x/target/a.rs",
+            ".git/a",
+            "datasets/cache/a",
+            "crates/x/src/lib.rs",
+        ] {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        assert_eq!(files(folder.path()).unwrap(), [PathBuf::from("crates/x/src/lib.rs")]);
+        assert_eq!(
+            files(folder.path()).unwrap(),
+            [PathBuf::from("crates/x/src/lib.rs")]
+        );
     }
 }

@@ -40,8 +40,12 @@ pub(crate) fn unpack(
     let members = choose(&mut zip, archive, place)?;
     let total = members.iter().map(|member| member.size).sum::<u64>();
     if total > limit {
-        return Err(Failure::new(
-            format!("{} would unpack to {}", archive.display(), report::megabytes(total)),
+        return Err(Failure::error(
+            format!(
+                "{} would unpack to {}",
+                archive.display(),
+                report::megabytes(total)
+            ),
             "this is far more than libtorch has; the archive is not what it claims to be",
         ));
     }
@@ -49,16 +53,29 @@ pub(crate) fn unpack(
     for member in &members {
         let destination = folder.join(&member.destination);
         if let Some(parent) = destination.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+            fs::create_dir_all(parent)
+                .with_context(|| format!("cannot create {}", parent.display()))?;
         }
-        let entry = zip.by_index(member.index).with_context(|| format!("cannot read {}", archive.display()))?;
+        let entry = zip
+            .by_index(member.index)
+            .with_context(|| format!("cannot read {}", archive.display()))?;
         // One byte more than claimed: the checksum is compared when the end is read.
         let mut source = bar.wrap_read(entry.take(member.size.saturating_add(1)));
-        let mut output =
-            File::create(&destination).with_context(|| format!("cannot create {}", destination.display()))?;
-        let copied = copy(&mut source, &mut output)
-            .with_context(|| format!("cannot unpack {} to {}", archive.display(), destination.display()))?;
-        anyhow::ensure!(copied == member.size, "{} in {} is cut off", destination.display(), archive.display());
+        let mut output = File::create(&destination)
+            .with_context(|| format!("cannot create {}", destination.display()))?;
+        let copied = copy(&mut source, &mut output).with_context(|| {
+            format!(
+                "cannot unpack {} to {}",
+                archive.display(),
+                destination.display()
+            )
+        })?;
+        anyhow::ensure!(
+            copied == member.size,
+            "{} in {} is cut off",
+            destination.display(),
+            archive.display()
+        );
     }
     bar.finish_and_clear();
     Ok(members.len())
@@ -71,14 +88,16 @@ fn choose(
     place: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<Vec<Member>> {
     let refuse = |name: &str, why: &str| {
-        Failure::new(
+        Failure::error(
             format!("{} is refused: its entry `{name}` {why}", archive.display()),
             "the archive is not one that was published by its project; delete it",
         )
     };
     let mut members = Vec::new();
     for index in 0..zip.len() {
-        let entry = zip.by_index_raw(index).with_context(|| format!("cannot read {}", archive.display()))?;
+        let entry = zip
+            .by_index_raw(index)
+            .with_context(|| format!("cannot read {}", archive.display()))?;
         let name = entry.name().to_owned();
         if entry.enclosed_name().is_none() || !is_inside(Path::new(&name)) {
             return Err(refuse(&name, "leads out of the folder"));
@@ -93,7 +112,11 @@ fn choose(
             if !is_inside(&destination) {
                 return Err(refuse(&name, "leads out of the folder"));
             }
-            members.push(Member { index, destination, size: entry.size() });
+            members.push(Member {
+                index,
+                destination,
+                size: entry.size(),
+            });
         }
     }
     Ok(members)
@@ -103,7 +126,9 @@ fn choose(
 fn is_inside(path: &Path) -> bool {
     !path.as_os_str().is_empty()
         && !path.to_string_lossy().contains('\\')
-        && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        && path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// `std::io::copy` with a buffer that suits files of hundreds of megabytes.
@@ -144,9 +169,14 @@ mod tests {
     #[test]
     fn chosen_files_are_written_and_others_not() {
         let folder = tempfile::tempdir().unwrap();
-        let zip = archive(folder.path(), &[("torch/lib/a.so", "A"), ("torch/lib/b.so", "B")]);
+        let zip = archive(
+            folder.path(),
+            &[("torch/lib/a.so", "A"), ("torch/lib/b.so", "B")],
+        );
         let out = folder.path().join("out");
-        let written = unpack(&zip, &out, 100, "test", |name| (name == "torch/lib/a.so").then(|| "lib/a.so".into()));
+        let written = unpack(&zip, &out, 100, "test", |name| {
+            (name == "torch/lib/a.so").then(|| "lib/a.so".into())
+        });
         assert_eq!(written.unwrap(), 1);
         assert_eq!(fs::read_to_string(out.join("lib/a.so")).unwrap(), "A");
         assert!(!out.join("lib/b.so").exists());
@@ -158,10 +188,14 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let zip = archive(folder.path(), &[("good", "good"), (name, "evil")]);
             let out = folder.path().join("inner/out");
-            let error = unpack(&zip, &out, 100, "test", everything).unwrap_err().to_string();
+            let error = unpack(&zip, &out, 100, "test", everything)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("leads out of the folder"), "{name}: {error}");
             assert!(!out.exists(), "{name}: something was written");
-            assert!(!folder.path().join("inner/evil").exists() && !folder.path().join("evil").exists());
+            assert!(
+                !folder.path().join("inner/evil").exists() && !folder.path().join("evil").exists()
+            );
         }
     }
 
@@ -179,9 +213,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("archive.zip");
         let mut zip = ZipWriter::new(File::create(&path).unwrap());
-        zip.add_symlink("lib", "/etc", SimpleFileOptions::default()).unwrap();
+        zip.add_symlink("lib", "/etc", SimpleFileOptions::default())
+            .unwrap();
         zip.finish().unwrap();
-        let error = unpack(&path, &folder.path().join("out"), 100, "test", everything).unwrap_err().to_string();
+        let error = unpack(&path, &folder.path().join("out"), 100, "test", everything)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("is a link"), "{error}");
     }
 
@@ -200,11 +237,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("archive.zip");
         let mut zip = ZipWriter::new(File::create(&path).unwrap());
-        zip.start_file("a", SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)).unwrap();
+        zip.start_file(
+            "a",
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored),
+        )
+        .unwrap();
         zip.write_all(b"recognisable").unwrap();
         zip.finish().unwrap();
         let mut bytes = fs::read(&path).unwrap();
-        let at = bytes.windows(12).position(|window| window == b"recognisable").unwrap();
+        let at = bytes
+            .windows(12)
+            .position(|window| window == b"recognisable")
+            .unwrap();
         bytes[at] ^= 1;
         fs::write(&path, &bytes).unwrap();
         unpack(&path, &folder.path().join("out"), 100, "test", everything).unwrap_err();

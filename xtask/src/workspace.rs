@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-
 /// The root folder of the workspace.
 pub(crate) fn root() -> &'static Path {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -28,16 +27,27 @@ pub(crate) fn xtask_target() -> PathBuf {
 
 /// The program that `cargo build --release -p cli` makes.
 pub(crate) fn msdeblur() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder));
-    target.join("release").join(format!("msdeblur{}", std::env::consts::EXE_SUFFIX))
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |folder| root().join(folder));
+    target
+        .join("release")
+        .join(format!("msdeblur{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let name = program.file_stem().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let name = program
+        .file_stem()
+        .unwrap_or(program.as_os_str())
+        .to_string_lossy()
+        .into_owned();
     std::iter::once(name)
-        .chain(command.get_args().map(|argument| argument.to_string_lossy().into_owned()))
+        .chain(
+            command
+                .get_args()
+                .map(|argument| argument.to_string_lossy().into_owned()),
+        )
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -45,27 +55,46 @@ pub(crate) fn shown(command: &Command) -> String {
 /// Runs `command` with the terminal as its own; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let text = shown(command);
-    let status = command.status().with_context(|| format!("cannot start `{text}`"))?;
-    if status.success() { Ok(()) } else { Err(anyhow::anyhow!("`{text}` failed ({status})")) }
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{text}`"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("`{text}` failed ({status})"))
+    }
 }
 
 /// Runs `command` and returns its standard output; standard error goes to the terminal.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let text = shown(command);
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{text}`"))?;
-    if output.status.success() { Ok(output.stdout) } else { Err(anyhow::anyhow!("`{text}` failed ({})", output.status)) }
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{text}`"))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(anyhow::anyhow!("`{text}` failed ({})", output.status))
+    }
 }
 
 /// Runs `command`, passes each line of its standard output on, and hands it to `observe`.
 pub(crate) fn run_observed(command: &mut Command, mut observe: impl FnMut(&str)) -> Result<()> {
     let text = shown(command);
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{text}`"))?;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{text}`"))?;
     if let Some(stdout) = child.stdout.take() {
         let mut reader = BufReader::new(stdout);
         let mut line = Vec::new();
         // Test output may hold any bytes; a line that is not UTF-8 is shown with replacements.
-        while reader.read_until(b'\n', &mut line).with_context(|| format!("cannot read the output of `{text}`"))? > 0 {
+        while reader
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("cannot read the output of `{text}`"))?
+            > 0
+        {
             let shown = String::from_utf8_lossy(&line);
             let shown = shown.trim_end_matches(['\n', '\r']);
             print_line(shown);
@@ -73,8 +102,14 @@ pub(crate) fn run_observed(command: &mut Command, mut observe: impl FnMut(&str))
             line.clear();
         }
     }
-    let status = child.wait().with_context(|| format!("cannot wait for `{text}`"))?;
-    if status.success() { Ok(()) } else { Err(anyhow::anyhow!("`{text}` failed ({status})")) }
+    let status = child
+        .wait()
+        .with_context(|| format!("cannot wait for `{text}`"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("`{text}` failed ({status})"))
+    }
 }
 
 /// Writes a line of a task's result to standard output; a closed pipe is not an error.
@@ -84,4 +119,3 @@ pub(crate) fn print_line(line: &str) {
     // Whoever closed the pipe has read enough.
     let _ = writeln!(stdout, "{line}");
 }
-

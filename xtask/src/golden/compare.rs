@@ -42,11 +42,14 @@ impl Tensors {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let (length, rest) = bytes.split_first_chunk::<8>().context("shorter than 8 bytes")?;
+        let (length, rest) = bytes
+            .split_first_chunk::<8>()
+            .context("shorter than 8 bytes")?;
         let length = usize::try_from(u64::from_le_bytes(*length)).context("header too long")?;
         let header = rest.get(..length).context("the header is cut off")?;
         let data = &rest[length..];
-        let header: BTreeMap<String, Value> = serde_json::from_slice(header).context("the header is not JSON")?;
+        let header: BTreeMap<String, Value> =
+            serde_json::from_slice(header).context("the header is not JSON")?;
         let mut tensors = BTreeMap::new();
         let mut versions = BTreeMap::new();
         for (name, value) in header {
@@ -55,11 +58,27 @@ impl Tensors {
                 continue;
             }
             let dtype = value["dtype"].as_str().context("no dtype")?.to_owned();
-            let shape = value["shape"].as_array().context("no shape")?.iter().filter_map(Value::as_u64).collect();
-            let offset = |index: usize| value["data_offsets"][index].as_u64().and_then(|at| usize::try_from(at).ok());
+            let shape = value["shape"]
+                .as_array()
+                .context("no shape")?
+                .iter()
+                .filter_map(Value::as_u64)
+                .collect();
+            let offset = |index: usize| {
+                value["data_offsets"][index]
+                    .as_u64()
+                    .and_then(|at| usize::try_from(at).ok())
+            };
             let range = offset(0).context("no offset")?..offset(1).context("no offset")?;
             let values = decode(&dtype, data.get(range).context("values are cut off")?)?;
-            tensors.insert(name, Tensor { dtype, shape, values });
+            tensors.insert(
+                name,
+                Tensor {
+                    dtype,
+                    shape,
+                    values,
+                },
+            );
         }
         Ok(Self { tensors, versions })
     }
@@ -67,7 +86,11 @@ impl Tensors {
     /// One line for each tensor that `other` does not have in the same way.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let mut lines = Vec::new();
-        for name in other.tensors.keys().filter(|name| !self.tensors.contains_key(*name)) {
+        for name in other
+            .tensors
+            .keys()
+            .filter(|name| !self.tensors.contains_key(*name))
+        {
             lines.push(format!("`{name}` is new"));
         }
         for (name, expected) in &self.tensors {
@@ -82,12 +105,29 @@ impl Tensors {
                 ));
                 continue;
             }
-            let largest = expected.values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+            let largest = expected
+                .values
+                .iter()
+                .fold(0.0_f64, |largest, value| largest.max(value.abs()));
             // Written so that a NaN on one side only counts as a difference.
-            let same = |a: f64, b: f64| (a - b).abs() <= tolerance(&expected.dtype) * largest || a == b || (a.is_nan() && b.is_nan());
-            let wrong = expected.values.iter().zip(&found.values).filter(|(a, b)| !same(**a, **b)).count();
+            let same = |a: f64, b: f64| {
+                (a - b).abs() <= tolerance(&expected.dtype) * largest
+                    || a == b
+                    || (a.is_nan() && b.is_nan())
+            };
+            let wrong = expected
+                .values
+                .iter()
+                .zip(&found.values)
+                .filter(|(a, b)| !same(**a, **b))
+                .count();
             if wrong > 0 {
-                let worst = expected.values.iter().zip(&found.values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let worst = expected
+                    .values
+                    .iter()
+                    .zip(&found.values)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f64::max);
                 lines.push(format!(
                     "values of `{name}` differ at {wrong} of {} places, at most by {worst:e} (largest value {largest:e})",
                     expected.values.len()
@@ -105,8 +145,12 @@ fn collect_versions(value: &Value, is_versions: bool, versions: &mut BTreeMap<St
             for (key, inner) in map {
                 match inner {
                     Value::String(text) if is_versions => {
-                        // `skimage` is the module of the package `scikit-image`.
-                        let package = if key == "skimage" { "scikit-image" } else { key };
+                        // Some files record the names of modules.
+                        let package = match key.as_str() {
+                            "skimage" => "scikit-image",
+                            "PIL" => "pillow",
+                            other => other,
+                        };
                         versions.insert(package.to_owned(), text.clone());
                     }
                     Value::String(text) => {
@@ -118,19 +162,28 @@ fn collect_versions(value: &Value, is_versions: bool, versions: &mut BTreeMap<St
                 }
             }
         }
-        Value::Array(list) => list.iter().for_each(|inner| collect_versions(inner, false, versions)),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|inner| collect_versions(inner, false, versions)),
         _ => {}
     }
 }
 
 fn decode(dtype: &str, bytes: &[u8]) -> Result<Vec<f64>> {
     fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-        bytes.as_chunks::<N>().0.iter().map(|chunk| convert(*chunk)).collect()
+        bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .map(|chunk| convert(*chunk))
+            .collect()
     }
     Ok(match dtype {
         "F64" => each(bytes, f64::from_le_bytes),
         "F32" => each(bytes, |chunk| f32::from_le_bytes(chunk).into()),
-        "BF16" => each(bytes, |chunk: [u8; 2]| f32::from_le_bytes([0, 0, chunk[0], chunk[1]]).into()),
+        "BF16" => each(bytes, |chunk: [u8; 2]| {
+            f32::from_le_bytes([0, 0, chunk[0], chunk[1]]).into()
+        }),
         "F16" => each(bytes, |chunk| f16_to_f64(u16::from_le_bytes(chunk))),
         "I64" => each(bytes, |chunk| i64::from_le_bytes(chunk) as f64),
         "U64" => each(bytes, |chunk| u64::from_le_bytes(chunk) as f64),
@@ -184,7 +237,11 @@ pub(crate) mod tests {
     #[test]
     fn versions_are_found_in_nested_json() {
         let tensors = Tensors::parse(&file(&[1.0])).unwrap();
-        let found: Vec<_> = tensors.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let found: Vec<_> = tensors
+            .versions
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
         assert_eq!(found, ["scikit-image 0.26.0", "torch 2.11.0"]);
     }
 
@@ -201,7 +258,8 @@ pub(crate) mod tests {
     #[test]
     fn integers_must_be_equal() {
         let header = r#"{"x":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}"#;
-        let of = |value: i32| Tensors::parse(&encode(header, &[f32::from_bits(value as u32)])).unwrap();
+        let of =
+            |value: i32| Tensors::parse(&encode(header, &[f32::from_bits(value as u32)])).unwrap();
         assert_eq!(of(1_000_000).differences(&of(1_000_000)), [""; 0]);
         assert_eq!(of(1_000_000).differences(&of(1_000_001)).len(), 1);
     }
@@ -216,7 +274,13 @@ pub(crate) mod tests {
 
     #[test]
     fn half_floats_are_those_of_the_standard() {
-        for (bits, value) in [(0x3C00, 1.0), (0xC000, -2.0), (0x7BFF, 65504.0), (0x0001, 2.0_f64.powi(-24)), (0x3555, 0.333251953125)] {
+        for (bits, value) in [
+            (0x3C00, 1.0),
+            (0xC000, -2.0),
+            (0x7BFF, 65504.0),
+            (0x0001, 2.0_f64.powi(-24)),
+            (0x3555, 0.333251953125),
+        ] {
             assert_eq!(f16_to_f64(bits), value);
         }
     }

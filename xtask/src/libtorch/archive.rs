@@ -60,7 +60,8 @@ pub(crate) fn install(destination: &Path, given: Option<&str>) -> Result<Libtorc
     }
     written?;
     let found = install::finish(unpacked.path(), destination, &address)?;
-    fs::remove_dir_all(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
+    fs::remove_dir_all(&downloads)
+        .with_context(|| format!("cannot remove {}", downloads.display()))?;
     Ok(found)
 }
 
@@ -68,7 +69,8 @@ pub(crate) fn install(destination: &Path, given: Option<&str>) -> Result<Libtorc
 fn place(name: &str) -> Option<PathBuf> {
     let inner = name.strip_prefix("libtorch/")?;
     let is_library = inner.starts_with("lib/") && !inner.ends_with(".a");
-    (is_library || inner.starts_with("include/") || inner == "build-version").then(|| PathBuf::from(inner))
+    (is_library || inner.starts_with("include/") || inner == "build-version")
+        .then(|| PathBuf::from(inner))
 }
 
 /// Downloads `address` to `path`. A stopped download goes on where it stopped, if the server can do that.
@@ -90,20 +92,26 @@ fn fetch(address: &str, path: &Path) -> Result<()> {
     if have > 0 {
         request = request.header("Range", format!("bytes={have}-"));
     }
-    let mut response = request.call().map_err(|error| Unavailable(format!("cannot fetch {address}: {error}")))?;
+    let mut response = request
+        .call()
+        .map_err(|error| Unavailable(format!("cannot fetch {address}: {error}")))?;
     let status = response.status().as_u16();
     let resumed = status == 206;
     if status == 416 {
         // What is there is as long as the whole, or longer: begin anew.
-        fs::remove_file(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
+        fs::remove_file(&partial)
+            .with_context(|| format!("cannot remove {}", partial.display()))?;
         return fetch(address, path);
     }
     if !resumed && status != 200 {
         return Err(Unavailable(format!("{address} answers with HTTP status {status}")).into());
     }
     let start = if resumed { have } else { 0 };
-    let rest: Option<u64> =
-        response.headers().get("Content-Length").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let rest: Option<u64> = response
+        .headers()
+        .get("Content-Length")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse().ok());
     let mut file = OpenOptions::new()
         .create(true)
         .write(true)
@@ -113,17 +121,30 @@ fn fetch(address: &str, path: &Path) -> Result<()> {
         .with_context(|| format!("cannot create {}", partial.display()))?;
     let copied = copy(response.body_mut().as_reader(), &mut file, start, rest)
         .with_context(|| format!("the download of {address} stopped"))
-        .map_err(|error| Unavailable(format!("{error:#}; run this again to go on where it stopped")))?;
+        .map_err(|error| {
+            Unavailable(format!(
+                "{error:#}; run this again to go on where it stopped"
+            ))
+        })?;
     if let Some(rest) = rest
         && copied != rest
     {
-        return Err(Unavailable(format!("{address} sent {copied} of {rest} bytes; run this again to go on")).into());
+        return Err(Unavailable(format!(
+            "{address} sent {copied} of {rest} bytes; run this again to go on"
+        ))
+        .into());
     }
-    file.sync_all().with_context(|| format!("cannot write {}", partial.display()))?;
+    file.sync_all()
+        .with_context(|| format!("cannot write {}", partial.display()))?;
     fs::rename(&partial, path).with_context(|| format!("cannot create {}", path.display()))
 }
 
-fn copy(mut body: impl Read, file: &mut File, start: u64, rest: Option<u64>) -> std::io::Result<u64> {
+fn copy(
+    mut body: impl Read,
+    file: &mut File,
+    start: u64,
+    rest: Option<u64>,
+) -> std::io::Result<u64> {
     let bar = report::byte_bar(start + rest.unwrap_or(0), "libtorch");
     bar.set_position(start);
     let mut buffer = vec![0_u8; 1 << 18];
@@ -146,7 +167,10 @@ pub(crate) fn check_option(archive: &str) -> Result<()> {
     if is_url || Path::new(archive).is_file() {
         return Ok(());
     }
-    Err(Failure::new(format!("{archive} is neither an http(s) address nor a file"), "give the zip file of libtorch"))
+    Err(Failure::error(
+        format!("{archive} is neither an http(s) address nor a file"),
+        "give the zip file of libtorch",
+    ))
 }
 
 #[cfg(test)]

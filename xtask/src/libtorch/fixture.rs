@@ -34,6 +34,10 @@ pub(crate) fn write(folder: &Path) {
         fs::write(folder.join("lib").join(name), library()).unwrap();
     }
     fs::write(headers.join("torch.h"), "#pragma once\n").unwrap();
-    fs::write(folder.join("include/torch/headeronly/version.h"), version_header(2, 11, 0)).unwrap();
+    fs::write(
+        folder.join("include/torch/headeronly/version.h"),
+        version_header(2, 11, 0),
+    )
+    .unwrap();
     fs::write(folder.join("build-version"), "2.11.0+cpu\n").unwrap();
 }

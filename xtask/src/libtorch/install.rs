@@ -23,10 +23,12 @@ impl Lock {
     pub(crate) fn take(destination: &Path) -> Result<Self> {
         let parent = parent(destination)?;
         let path = parent.join(".libtorch.lock");
-        let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if file.try_lock().is_err() {
             report::say("another run is installing libtorch; waiting for it");
-            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+            file.lock()
+                .with_context(|| format!("cannot lock {}", path.display()))?;
         }
         Ok(Self { _file: file })
     }
@@ -58,8 +60,11 @@ pub(crate) fn refuse_foreign(destination: &Path) -> Result<()> {
     }
     let problem = validate::inspect(destination)
         .and_then(|_| validate::check_loads(destination))
-        .map_or_else(|problem| problem.to_string(), |()| "it was not installed by this task".to_owned());
-    Err(Failure::new(
+        .map_or_else(
+            |problem| problem.to_string(),
+            |()| "it was not installed by this task".to_owned(),
+        );
+    Err(Failure::error(
         format!("{} is in the way: {problem}", destination.display()),
         "delete or move that folder, then run this again",
     ))
@@ -87,7 +92,10 @@ pub(crate) fn finish(unpacked: &Path, destination: &Path, source: &str) -> Resul
             .with_context(|| format!("cannot change {}", unpacked.display()))?;
     }
     replace(destination, || fs::rename(unpacked, destination))?;
-    Ok(Libtorch { folder: destination.to_owned(), version: found.version })
+    Ok(Libtorch {
+        folder: destination.to_owned(),
+        version: found.version,
+    })
 }
 
 /// Makes `destination` a link to `folder`.
@@ -106,7 +114,8 @@ fn replace(destination: &Path, put: impl FnOnce() -> std::io::Result<()>) -> Res
     let old = aside.path().join("old");
     let was_there = fs::symlink_metadata(destination).is_ok();
     if was_there {
-        fs::rename(destination, &old).with_context(|| format!("cannot move {} away", destination.display()))?;
+        fs::rename(destination, &old)
+            .with_context(|| format!("cannot move {} away", destination.display()))?;
     }
     if let Err(error) = put() {
         if was_there {
@@ -121,7 +130,7 @@ fn replace(destination: &Path, put: impl FnOnce() -> std::io::Result<()>) -> Res
 /// Refuses to begin what the disk cannot hold.
 pub(crate) fn require_space(folder: &Path, needed: u64) -> Result<()> {
     match free_space(folder) {
-        Some(free) if free < needed => Err(Failure::new(
+        Some(free) if free < needed => Err(Failure::error(
             format!(
                 "{} has {} free, libtorch needs {}",
                 folder.display(),
@@ -136,13 +145,27 @@ pub(crate) fn require_space(folder: &Path, needed: u64) -> Result<()> {
 
 /// Free bytes of the file system that holds `folder`, where there is a `df` to ask.
 fn free_space(folder: &Path) -> Option<u64> {
-    let output = Command::new("df").arg("-Pk").arg(folder).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new("df")
+        .arg("-Pk")
+        .arg(folder)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     df_available(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// The fourth column of the second line of `df -P` is the free space, in units of 1024 bytes with `-k`.
 fn df_available(listing: &str) -> Option<u64> {
-    Some(listing.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()? * 1024)
+    Some(
+        listing
+            .lines()
+            .nth(1)?
+            .split_whitespace()
+            .nth(3)?
+            .parse::<u64>()
+            .ok()?
+            * 1024,
+    )
 }
 
 /// Writes `libtorch.so`, an empty library. `torch-sys` asks the linker for it, but everything that a program
@@ -155,7 +178,7 @@ pub(crate) fn write_empty_libtorch(libraries: &Path) -> Result<()> {
         .arg(&library)
         .output()
         .map_err(|error| {
-            Failure::new(
+            Failure::error(
                 format!("cannot start the C compiler `{}`: {error}", compiler.to_string_lossy()),
                 "install a C and C++ compiler (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++)",
             )
@@ -172,7 +195,8 @@ pub(crate) fn write_empty_libtorch(libraries: &Path) -> Result<()> {
 /// Writes the file by which `torch-sys` checks the version.
 pub(crate) fn write_build_version(folder: &Path) -> Result<()> {
     let path = folder.join("build-version");
-    fs::write(&path, format!("{VERSION}\n")).with_context(|| format!("cannot write {}", path.display()))
+    fs::write(&path, format!("{VERSION}\n"))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -188,7 +212,10 @@ mod tests {
         fs::write(destination.join("thesis.txt"), "years of work").unwrap();
         let error = link(folder.path(), &destination).unwrap_err();
         assert!(format!("{error:#}").contains("is in the way"), "{error:#}");
-        assert_eq!(fs::read_to_string(destination.join("thesis.txt")).unwrap(), "years of work");
+        assert_eq!(
+            fs::read_to_string(destination.join("thesis.txt")).unwrap(),
+            "years of work"
+        );
     }
 
     #[test]
@@ -225,7 +252,8 @@ mod tests {
 
     #[test]
     fn free_space_is_read_from_df() {
-        let listing = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda 100 40 60 40% /\n";
+        let listing =
+            "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda 100 40 60 40% /\n";
         assert_eq!(df_available(listing), Some(61_440));
         assert_eq!(df_available("nonsense"), None);
         require_space(Path::new("."), u64::MAX).unwrap_err();

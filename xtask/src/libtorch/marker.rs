@@ -51,25 +51,42 @@ impl Marker {
     /// Describes all files of `lib`.
     pub(crate) fn describe(folder: &Path, version: &str, source: &str) -> Result<Self> {
         let libraries = folder.join("lib");
-        let listing = fs::read_dir(&libraries).with_context(|| format!("cannot list {}", libraries.display()))?;
+        let listing = fs::read_dir(&libraries)
+            .with_context(|| format!("cannot list {}", libraries.display()))?;
         let mut files = Vec::new();
         for file in listing {
             let file = file.with_context(|| format!("cannot list {}", libraries.display()))?;
             let path = file.path();
             if fs::symlink_metadata(&path).is_ok_and(|data| data.is_file()) {
-                let size = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
+                let size = fs::metadata(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))?
+                    .len();
                 let name = file.file_name().to_string_lossy().into_owned();
-                files.push(Entry { path: format!("lib/{name}"), size, sha256: hash::sha256(&path)? });
+                files.push(Entry {
+                    path: format!("lib/{name}"),
+                    size,
+                    sha256: hash::sha256(&path)?,
+                });
             }
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { schema_version: 1, version: version.to_owned(), source: source.to_owned(), files })
+        Ok(Self {
+            schema_version: 1,
+            version: version.to_owned(),
+            source: source.to_owned(),
+            files,
+        })
     }
 
     /// A marker for tests of what may be replaced.
     #[cfg(test)]
     pub(crate) fn describe_nothing() -> Self {
-        Self { schema_version: 1, version: String::new(), source: "a test".to_owned(), files: Vec::new() }
+        Self {
+            schema_version: 1,
+            version: String::new(),
+            source: "a test".to_owned(),
+            files: Vec::new(),
+        }
     }
 
     /// Writes the marker into `folder`.
@@ -88,8 +105,12 @@ impl Marker {
             let path = folder.join(&entry.path);
             let found = hash::sha256(&path)?;
             if found != entry.sha256 {
-                return Err(Failure::new(
-                    format!("{} changed since it was installed (SHA-256 {found}, was {})", path.display(), entry.sha256),
+                return Err(Failure::error(
+                    format!(
+                        "{} changed since it was installed (SHA-256 {found}, was {})",
+                        path.display(),
+                        entry.sha256
+                    ),
                     "install it again: cargo xtask libtorch --reinstall",
                 ));
             }
@@ -108,7 +129,10 @@ mod tests {
         fs::create_dir(folder.path().join("lib")).unwrap();
         let library = folder.path().join("lib/libc10.so");
         fs::write(&library, b"\x7FELF one").unwrap();
-        Marker::describe(folder.path(), "2.11.0", "a test").unwrap().write(folder.path()).unwrap();
+        Marker::describe(folder.path(), "2.11.0", "a test")
+            .unwrap()
+            .write(folder.path())
+            .unwrap();
         let marker = Marker::read(folder.path()).unwrap();
         marker.verify(folder.path()).unwrap();
         fs::write(&library, b"\x7FELF two").unwrap();

@@ -34,9 +34,16 @@ pub(crate) enum Problem {
     /// Another release of libtorch.
     WrongVersion { found: String, file: PathBuf },
     /// A file differs in size from what was installed.
-    Changed { file: PathBuf, installed: u64, found: u64 },
+    Changed {
+        file: PathBuf,
+        installed: u64,
+        found: u64,
+    },
     /// libtorch itself is there, but libraries that it needs are not found by the loader.
-    Unresolved { library: PathBuf, needed: Vec<String> },
+    Unresolved {
+        library: PathBuf,
+        needed: Vec<String>,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -44,18 +51,43 @@ impl fmt::Display for Problem {
         match self {
             Self::Absent(folder) => write!(f, "{} is not a folder", folder.display()),
             Self::Missing(file) => write!(f, "{} is missing or empty", file.display()),
-            Self::NotALibrary(file) => write!(f, "{} is not a shared library of this platform", file.display()),
+            Self::NotALibrary(file) => write!(
+                f,
+                "{} is not a shared library of this platform",
+                file.display()
+            ),
             Self::UnknownVersion(folder) => {
-                write!(f, "{} does not say which version it is of", folder.display())
+                write!(
+                    f,
+                    "{} does not say which version it is of",
+                    folder.display()
+                )
             }
             Self::WrongVersion { found, file } => {
-                write!(f, "{} says version {found}, needed is {VERSION}", file.display())
+                write!(
+                    f,
+                    "{} says version {found}, needed is {VERSION}",
+                    file.display()
+                )
             }
-            Self::Changed { file, installed, found } => {
-                write!(f, "{} has {found} bytes, {installed} were installed", file.display())
+            Self::Changed {
+                file,
+                installed,
+                found,
+            } => {
+                write!(
+                    f,
+                    "{} has {found} bytes, {installed} were installed",
+                    file.display()
+                )
             }
             Self::Unresolved { library, needed } => {
-                write!(f, "{} needs {}, which the loader does not find", library.display(), needed.join(", "))
+                write!(
+                    f,
+                    "{} needs {}, which the loader does not find",
+                    library.display(),
+                    needed.join(", ")
+                )
             }
         }
     }
@@ -66,7 +98,13 @@ impl std::error::Error for Problem {}
 /// The shared libraries that `torch-sys` links, by their file names on this platform.
 pub(crate) fn link_set() -> &'static [&'static str] {
     if cfg!(target_os = "windows") {
-        &["torch_cpu.dll", "torch_cpu.lib", "torch.lib", "c10.dll", "c10.lib"]
+        &[
+            "torch_cpu.dll",
+            "torch_cpu.lib",
+            "torch.lib",
+            "c10.dll",
+            "c10.lib",
+        ]
     } else if cfg!(target_os = "macos") {
         &["libtorch_cpu.dylib", "libtorch.dylib", "libc10.dylib"]
     } else {
@@ -103,11 +141,18 @@ pub(crate) fn inspect(folder: &Path) -> Result<Libtorch, Problem> {
             let file = folder.join(&entry.path);
             let found = fs::metadata(&file).map_or(0, |data| data.len());
             if found != entry.size {
-                return Err(Problem::Changed { file, installed: entry.size, found });
+                return Err(Problem::Changed {
+                    file,
+                    installed: entry.size,
+                    found,
+                });
             }
         }
     }
-    Ok(Libtorch { folder: folder.to_owned(), version })
+    Ok(Libtorch {
+        folder: folder.to_owned(),
+        version,
+    })
 }
 
 /// Asks the loader whether everything that `libtorch_cpu` needs is found. Linux only; elsewhere, or
@@ -121,13 +166,20 @@ pub(crate) fn check_loads(folder: &Path) -> Result<(), Problem> {
     }
     let library = folder.join("lib/libtorch_cpu.so");
     // A search path set by hand would hide what a plain run lacks.
-    let Ok(output) =
-        Command::new("ldd").arg(&library).env_remove("LD_LIBRARY_PATH").stderr(Stdio::null()).output()
+    let Ok(output) = Command::new("ldd")
+        .arg(&library)
+        .env_remove("LD_LIBRARY_PATH")
+        .stderr(Stdio::null())
+        .output()
     else {
         return Ok(());
     };
     let needed = not_found(&String::from_utf8_lossy(&output.stdout));
-    if needed.is_empty() { Ok(()) } else { Err(Problem::Unresolved { library, needed }) }
+    if needed.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::Unresolved { library, needed })
+    }
 }
 
 /// The names that `ldd` reports as `name => not found`.
@@ -147,18 +199,37 @@ fn check_version(folder: &Path) -> Result<String, Problem> {
     if let Ok(text) = fs::read_to_string(&build_version) {
         let found = text.trim().split('+').next().unwrap_or_default();
         if found != VERSION {
-            return Err(Problem::WrongVersion { found: found.to_owned(), file: build_version });
+            return Err(Problem::WrongVersion {
+                found: found.to_owned(),
+                file: build_version,
+            });
         }
     }
-    for header in ["include/torch/headeronly/version.h", "include/torch/csrc/api/include/torch/version.h"] {
+    for header in [
+        "include/torch/headeronly/version.h",
+        "include/torch/csrc/api/include/torch/version.h",
+    ] {
         let header = folder.join(header);
-        let Some([major, minor, patch]) = fs::read_to_string(&header).ok().as_deref().and_then(header_version) else {
+        let Some([major, minor, patch]) = fs::read_to_string(&header)
+            .ok()
+            .as_deref()
+            .and_then(header_version)
+        else {
             continue;
         };
         let found = format!("{major}.{minor}.{patch}");
         // A patch release keeps the interface, so 2.11.1 of a user's own Python is welcome.
-        let same_minor = VERSION.rsplit_once('.').is_some_and(|(wanted, _)| wanted == format!("{major}.{minor}"));
-        return if same_minor { Ok(found) } else { Err(Problem::WrongVersion { found, file: header }) };
+        let same_minor = VERSION
+            .rsplit_once('.')
+            .is_some_and(|(wanted, _)| wanted == format!("{major}.{minor}"));
+        return if same_minor {
+            Ok(found)
+        } else {
+            Err(Problem::WrongVersion {
+                found,
+                file: header,
+            })
+        };
     }
     Err(Problem::UnknownVersion(folder.to_owned()))
 }
@@ -168,16 +239,24 @@ fn header_version(header: &str) -> Option<[u32; 3]> {
     let number = |name: &str| {
         header.lines().find_map(|line| {
             let mut words = line.split_whitespace();
-            (words.next() == Some("#define") && words.next() == Some(name)).then(|| words.next()?.parse().ok())?
+            (words.next() == Some("#define") && words.next() == Some(name))
+                .then(|| words.next()?.parse().ok())?
         })
     };
-    Some([number("TORCH_VERSION_MAJOR")?, number("TORCH_VERSION_MINOR")?, number("TORCH_VERSION_PATCH")?])
+    Some([
+        number("TORCH_VERSION_MAJOR")?,
+        number("TORCH_VERSION_MINOR")?,
+        number("TORCH_VERSION_PATCH")?,
+    ])
 }
 
 /// Whether a file starts as a library of this platform does.
 fn has_library_format(file: &Path) -> bool {
     let mut start = [0_u8; 4];
-    if fs::File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_err() {
+    if fs::File::open(file)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .is_err()
+    {
         return false;
     }
     if cfg!(target_os = "windows") {

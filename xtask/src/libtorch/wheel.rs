@@ -32,7 +32,11 @@ const UNPACK_LIMIT: u64 = 2_000_000_000;
 fn link_set() -> Option<LinkSet> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => Some(LinkSet {
-            platforms: &["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux2014_x86_64"],
+            platforms: &[
+                "manylinux_2_28_x86_64",
+                "manylinux_2_25_x86_64",
+                "manylinux2014_x86_64",
+            ],
             wheels: &[
                 Wheel {
                     requirement: TORCH,
@@ -53,7 +57,11 @@ fn link_set() -> Option<LinkSet> {
             space: 1_150_000_000,
         }),
         ("linux", "aarch64") => Some(LinkSet {
-            platforms: &["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux2014_aarch64"],
+            platforms: &[
+                "manylinux_2_28_aarch64",
+                "manylinux_2_25_aarch64",
+                "manylinux2014_aarch64",
+            ],
             wheels: &[
                 Wheel {
                     requirement: TORCH,
@@ -113,7 +121,13 @@ pub(crate) fn install(destination: &Path) -> Result<Libtorch> {
     report::say("unpacking what a CPU program links");
     let unpacked = install::temporary(destination)?;
     for wheel in set.wheels {
-        unpack::unpack(&downloads.join(wheel.file), unpacked.path(), UNPACK_LIMIT, wheel.requirement, place)?;
+        unpack::unpack(
+            &downloads.join(wheel.file),
+            unpacked.path(),
+            UNPACK_LIMIT,
+            wheel.requirement,
+            place,
+        )?;
     }
     if cfg!(target_os = "linux") {
         let libraries = unpacked.path().join("lib");
@@ -121,9 +135,14 @@ pub(crate) fn install(destination: &Path) -> Result<Libtorch> {
         link_openmp(&libraries)?;
     }
     install::write_build_version(unpacked.path())?;
-    let hashes: Vec<_> = set.wheels.iter().map(|wheel| format!("{} sha256:{}", wheel.file, wheel.sha256)).collect();
+    let hashes: Vec<_> = set
+        .wheels
+        .iter()
+        .map(|wheel| format!("{} sha256:{}", wheel.file, wheel.sha256))
+        .collect();
     let found = install::finish(unpacked.path(), destination, &hashes.join(", "))?;
-    fs::remove_dir_all(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
+    fs::remove_dir_all(&downloads)
+        .with_context(|| format!("cannot remove {}", downloads.display()))?;
     Ok(found)
 }
 
@@ -148,7 +167,9 @@ fn is_linked(library: &str) -> bool {
     if cfg!(target_os = "linux") {
         library.contains(".so") && library != "libtorch.so"
     } else {
-        [".dylib", ".dll", ".lib"].iter().any(|extension| library.ends_with(extension))
+        [".dylib", ".dll", ".lib"]
+            .iter()
+            .any(|extension| library.ends_with(extension))
     }
 }
 
@@ -210,7 +231,14 @@ mod tests {
     fn pinned_hashes_look_like_hashes() {
         for wheel in link_set().iter().flat_map(|set| set.wheels) {
             assert_eq!(wheel.sha256.len(), 64, "{}", wheel.file);
-            assert!(wheel.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{}", wheel.file);
+            assert!(
+                wheel
+                    .sha256
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+                "{}",
+                wheel.file
+            );
         }
     }
 }

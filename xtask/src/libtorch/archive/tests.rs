@@ -20,7 +20,13 @@ fn archive() -> Vec<u8> {
     for entry in walkdir::WalkDir::new(&inner) {
         let entry = entry.unwrap();
         if entry.file_type().is_file() {
-            let name = entry.path().strip_prefix(folder.path()).unwrap().to_str().unwrap().replace('\\', "/");
+            let name = entry
+                .path()
+                .strip_prefix(folder.path())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace('\\', "/");
             zip.start_file(name, SimpleFileOptions::default()).unwrap();
             zip.write_all(&fs::read(entry.path()).unwrap()).unwrap();
         }
@@ -51,9 +57,18 @@ fn serve(content: Vec<u8>, cut: Option<usize>) -> (String, mpsc::Receiver<Option
             // A test that does not ask has dropped its end.
             let _ = sender.send(range);
             let start = range.unwrap_or(0);
-            let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+            let status = if range.is_some() {
+                "206 Partial Content"
+            } else {
+                "200 OK"
+            };
             let body = &content[start..];
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).unwrap();
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            )
+            .unwrap();
             let end = cut.take().unwrap_or(body.len());
             stream.write_all(&body[..end]).unwrap();
         }
@@ -68,10 +83,17 @@ fn an_archive_over_http_is_installed_without_what_is_not_needed() {
     let (address, _) = serve(archive(), None);
     let found = install(&destination, Some(&address)).unwrap();
     assert_eq!(found.version, VERSION);
-    assert!(destination.join("include/torch/headeronly/version.h").is_file());
+    assert!(
+        destination
+            .join("include/torch/headeronly/version.h")
+            .is_file()
+    );
     assert!(!destination.join("lib/libprotobuf.a").exists() && !destination.join("share").exists());
     // Nothing but the lock and the installation is left.
-    let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     left.sort();
     assert_eq!(left, ["libtorch"]);
 }
@@ -94,9 +116,17 @@ fn an_answer_that_is_no_archive_is_refused_and_forgotten() {
     let destination = folder.path().join("libtorch");
     let (address, _) = serve(b"<html>please log in</html>".to_vec(), None);
     let error = install(&destination, Some(&address)).unwrap_err();
-    assert!(format!("{error:#}").contains("not a complete zip file"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("not a complete zip file"),
+        "{error:#}"
+    );
     assert!(!destination.exists());
-    assert!(!folder.path().join("libtorch-download/libtorch.zip").exists());
+    assert!(
+        !folder
+            .path()
+            .join("libtorch-download/libtorch.zip")
+            .exists()
+    );
 }
 
 #[test]

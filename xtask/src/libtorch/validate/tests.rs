@@ -45,9 +45,15 @@ fn an_empty_library_is_missing_and_a_text_is_not_a_library() {
     let folder = fake();
     let library = folder.path().join("lib").join(link_set()[0]);
     fs::write(&library, "").unwrap();
-    assert_eq!(inspect(folder.path()).unwrap_err(), Problem::Missing(library.clone()));
+    assert_eq!(
+        inspect(folder.path()).unwrap_err(),
+        Problem::Missing(library.clone())
+    );
     fs::write(&library, "<html>not found</html>").unwrap();
-    assert_eq!(inspect(folder.path()).unwrap_err(), Problem::NotALibrary(library));
+    assert_eq!(
+        inspect(folder.path()).unwrap_err(),
+        Problem::NotALibrary(library)
+    );
 }
 
 #[test]
@@ -56,7 +62,13 @@ fn another_release_is_refused_by_its_headers() {
     fs::remove_file(folder.path().join("build-version")).unwrap();
     let file = folder.path().join("include/torch/headeronly/version.h");
     fs::write(&file, fixture::version_header(2, 10, 0)).unwrap();
-    assert_eq!(inspect(folder.path()).unwrap_err(), Problem::WrongVersion { found: "2.10.0".to_owned(), file });
+    assert_eq!(
+        inspect(folder.path()).unwrap_err(),
+        Problem::WrongVersion {
+            found: "2.10.0".to_owned(),
+            file
+        }
+    );
 }
 
 #[test]
@@ -64,30 +76,52 @@ fn another_release_is_refused_by_its_build_version() {
     let folder = fake();
     let file = folder.path().join("build-version");
     fs::write(&file, "2.9.1+cpu\n").unwrap();
-    assert_eq!(inspect(folder.path()).unwrap_err(), Problem::WrongVersion { found: "2.9.1".to_owned(), file });
+    assert_eq!(
+        inspect(folder.path()).unwrap_err(),
+        Problem::WrongVersion {
+            found: "2.9.1".to_owned(),
+            file
+        }
+    );
 }
 
 #[test]
 fn headers_without_a_version_are_refused() {
     let folder = fake();
-    fs::write(folder.path().join("include/torch/headeronly/version.h"), "#pragma once\n").unwrap();
-    assert_eq!(inspect(folder.path()).unwrap_err(), Problem::UnknownVersion(folder.path().to_owned()));
+    fs::write(
+        folder.path().join("include/torch/headeronly/version.h"),
+        "#pragma once\n",
+    )
+    .unwrap();
+    assert_eq!(
+        inspect(folder.path()).unwrap_err(),
+        Problem::UnknownVersion(folder.path().to_owned())
+    );
 }
 
 #[test]
 fn a_file_that_was_cut_after_the_installation_is_noticed() {
     let folder = fake();
-    Marker::describe(folder.path(), VERSION, "a test").unwrap().write(folder.path()).unwrap();
+    Marker::describe(folder.path(), VERSION, "a test")
+        .unwrap()
+        .write(folder.path())
+        .unwrap();
     inspect(folder.path()).unwrap();
     let library = folder.path().join("lib").join(link_set()[0]);
     fs::write(&library, &fixture::library()[..6]).unwrap();
-    assert!(matches!(inspect(folder.path()), Err(Problem::Changed { found: 6, .. })));
+    assert!(matches!(
+        inspect(folder.path()),
+        Err(Problem::Changed { found: 6, .. })
+    ));
 }
 
 #[test]
 fn nothing_and_a_file_are_no_folder() {
     let folder = fake();
-    for path in [folder.path().join("absent"), folder.path().join("build-version")] {
+    for path in [
+        folder.path().join("absent"),
+        folder.path().join("build-version"),
+    ] {
         assert_eq!(inspect(&path).unwrap_err(), Problem::Absent(path));
     }
 }
