@@ -220,8 +220,9 @@ fn write_eight(
     Ok(bytes)
 }
 
+/// Fast: on photographs files are 5 to 20 % larger than at the usual level, for a fifth of the time.
 fn png_encoder(out: &mut Vec<u8>) -> PngEncoder<&mut Vec<u8>> {
-    PngEncoder::new_with_quality(out, CompressionType::Default, FilterType::Adaptive)
+    PngEncoder::new_with_quality(out, CompressionType::Fast, FilterType::Adaptive)
 }
 
 fn write_tiff<S: TiffSample>(
