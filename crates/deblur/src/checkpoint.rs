@@ -59,6 +59,14 @@ impl CheckpointSource {
         checkpoint::load(&self.bytes()?, device).map_err(|source| self.error(source))
     }
 
+    /// Checks every tensor, as [`CheckpointSource::load`] does.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`].
+    pub fn verify(&self) -> Result<()> {
+        self.load(Device::Cpu).map(drop)
+    }
+
     fn error(&self, source: ms_guidance::Error) -> Error {
         match source {
             ms_guidance::Error::Io { path, source, .. } => Error::CheckpointRead { path, source },

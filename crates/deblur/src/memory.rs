@@ -47,8 +47,9 @@ fn proc_field(file: &str, field: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Most pixels that one tile may read for a photo of `pixels` pixels.
+/// Most pixels that one tile may read for a photo of `pixels` pixels when the process may use `limit` bytes.
 pub fn tile_pixels(
+    limit: u64,
     config: &GuidedUNetConfig,
     options: &Options,
     device: Device,
@@ -57,9 +58,7 @@ pub fn tile_pixels(
 ) -> i64 {
     let base = if device.is_cuda() { 0 } else { CPU_BASE };
     let whole = whole_photo_bytes(config, options, device, kind, pixels as u64);
-    let left = limit(device, options.memory)
-        .saturating_sub(base + whole)
-        .max(LEAST_FOR_TILES);
+    let left = limit.saturating_sub(base + whole).max(LEAST_FOR_TILES);
     (left / tile_bytes_per_pixel(config, kind).max(1)) as i64
 }
 

@@ -58,6 +58,8 @@ pub struct Restorer {
     options: Options,
     device: Device,
     kind: Kind,
+    /// Bytes that tiles are chosen for; fixed, so that equal photos get equal tiles.
+    memory_limit: u64,
 }
 
 /// What one pass over a photo gives.
@@ -94,11 +96,13 @@ impl Restorer {
             device::name(device),
             kind_name(kind)
         );
+        let memory_limit = memory::limit(device, options.memory);
         Ok(Self {
             model,
             options,
             device,
             kind,
+            memory_limit,
         })
     }
 
@@ -194,6 +198,7 @@ impl Restorer {
             TileChoice::Auto => {
                 let pixels = layout.height * layout.width;
                 layout.fit(memory::tile_pixels(
+                    self.memory_limit,
                     config,
                     &self.options,
                     self.device,

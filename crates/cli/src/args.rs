@@ -1,0 +1,371 @@
+//! What can be typed. Nothing is checked here beyond single values.
+
+use std::path::PathBuf;
+
+use ::deblur::{DeviceChoice, MAX_SAMPLES, MAX_STEPS, Mode, Precision, TileChoice};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Parser, Subcommand, value_parser};
+use diffusion_sched::SamplerKind;
+
+const EXIT_CODES: &str = "Exit codes: 0 everything done, 1 some inputs failed (the others were written), 2 wrong usage or \
+                          set-up, 130 interrupted.";
+
+/// Deblur photographs with a multiscale structure guided diffusion model
+///
+/// An implementation of "Multiscale Structure Guided Diffusion for Image Deblurring" (Ren et al., ICCV 2023,
+/// arXiv 2212.01789) with a trained model inside.
+#[derive(Debug, Parser)]
+#[command(name = "msdeblur", bin_name = "msdeblur", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Restore blurry photos
+    Deblur(Box<DeblurArgs>),
+    /// Train a model on folders of sharp photos
+    Train(Box<TrainArgs>),
+    /// Describe a model: size, training, measured quality
+    Info(InfoArgs),
+    /// Look at this machine: libtorch, processor, CUDA, model; and say what is missing
+    Doctor(DoctorArgs),
+    /// Print this reference as Markdown
+    #[command(hide = true)]
+    MarkdownHelp,
+}
+
+/// Restore blurry photos
+///
+/// Every INPUT becomes one file in OUT with the same name. Bit depth, alpha, ICC profile and EXIF are kept; what a format
+/// cannot hold is said in a note. Nothing is overwritten without --force, and no file is ever half written.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  msdeblur deblur photo.jpg -o sharp.png
+  msdeblur deblur holiday/ scans/*.tif -o restored
+  msdeblur deblur photo.jpg -o out --mode sample --steps 30 --seed 7
+  msdeblur deblur photo.jpg -o out --mode average --samples 8 --uncertainty --compare
+
+With --json, every line on stdout is one object with `version` (1), `type` and `data`: one `restored` or `failed` per input in the
+order of the inputs, then one `summary`.
+
+Exit codes: 0 everything done, 1 some inputs failed (the others were written), 2 wrong usage or set-up, 130 interrupted.")]
+pub(crate) struct DeblurArgs {
+    /// Photos to restore: files, folders or patterns
+    ///
+    /// PNG, JPEG, TIFF or WebP. Of a folder, the images directly in it are taken, in the order of their names. Patterns such as
+    /// 'scans/*.jpg' or 'scans/**/*.jpg' may be quoted; they take image files alone.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Folder for the results, or a file name for a single photo
+    ///
+    /// A folder is created if it does not exist. With one input file, a name that ends in .png, .jpg, .tif or .webp is the
+    /// output file itself.
+    #[arg(short, long, value_name = "OUT", help_heading = "Output")]
+    pub(crate) output: PathBuf,
+
+    /// Replace output files that exist
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) force: bool,
+
+    /// Also write NAME.compare.png: the photo before and after, side by side
+    #[arg(long, help_heading = "Output")]
+    pub(crate) compare: bool,
+
+    /// Also write NAME.uncertainty.png: how much samples differ, as a heat map
+    ///
+    /// Standard deviation per pixel over --samples samples. Black is none; the brightest colour is the value said in a note. Costs as
+    /// much as drawing these samples.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) uncertainty: bool,
+
+    /// Also write NAME.guidance-1.png, -2, …: the sharp structure that the guidance networks predict
+    ///
+    /// Grey, at 1/2, 1/4, … of the photo's size.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) show_guidance: bool,
+
+    /// What to make: mean (fast, highest PSNR, smooth), sample (sharp, may invent detail), average (of several samples)
+    #[arg(long, value_name = "MODE", default_value_t, help_heading = "Quality",
+        value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|name| name.parse::<Mode>()))]
+    pub(crate) mode: Mode,
+
+    /// Steps per sample, 1 to 1000 [default: 20]
+    ///
+    /// More steps take longer, in proportion. Has no effect with --mode mean, which always takes one.
+    #[arg(long, value_name = "N", help_heading = "Quality", allow_negative_numbers = true,
+        value_parser = value_parser!(u32).range(1..=MAX_STEPS as i64))]
+    pub(crate) steps: Option<u32>,
+
+    /// How samples are drawn [default: dpmpp-2m]
+    ///
+    /// euler, ddim and dpmpp-2m take one denoiser call per step and add no noise on the way; heun takes two; ddpm and dpmpp-2m-sde add
+    /// noise in every step. Has no effect with --mode mean.
+    #[arg(long, value_name = "NAME", help_heading = "Quality",
+        value_parser = PossibleValuesParser::new(SamplerKind::ALL.map(SamplerKind::name))
+            .try_map(|name| name.parse::<SamplerKind>()))]
+    pub(crate) sampler: Option<SamplerKind>,
+
+    /// Samples for --mode average and --uncertainty, 1 to 1000 [default: 8]
+    #[arg(long, value_name = "N", help_heading = "Quality", allow_negative_numbers = true,
+        value_parser = value_parser!(u32).range(1..=i64::from(MAX_SAMPLES)))]
+    pub(crate) samples: Option<u32>,
+
+    /// Same seed, same result, whatever the machine's threads or the tiles: 0 to 18446744073709551615
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Quality", allow_negative_numbers = true,
+        value_parser = seed)]
+    pub(crate) seed: u64,
+
+    /// Model to use instead of the built-in one: a .safetensors file written by `msdeblur train`
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MSDEBLUR_CHECKPOINT",
+        help_heading = "Quality"
+    )]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// Where to compute: auto, cpu, cuda, or cuda:N for the N-th device from 0
+    ///
+    /// auto takes the first CUDA device if there is one.
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value_t,
+        env = "MSDEBLUR_DEVICE",
+        help_heading = "Speed and memory"
+    )]
+    pub(crate) device: DeviceChoice,
+
+    /// Number format of the network: auto, float32 or bfloat16
+    ///
+    /// auto takes bfloat16 where the device computes it in hardware. Should the result not be finite, the photo is restored
+    /// again in float32.
+    #[arg(long, value_name = "FORMAT", default_value_t, env = "MSDEBLUR_PRECISION", help_heading = "Speed and memory",
+        value_parser = PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| name.parse::<Precision>()))]
+    pub(crate) precision: Precision,
+
+    /// Pixels on a side that are computed at a time: auto, off, or a number from 32 on
+    ///
+    /// The network also sees what lies around a tile, so the result is the same for every choice. Smaller tiles need less
+    /// memory and more time. auto keeps the program below 3 GB on the CPU for photos of up to some 20 megapixels.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value_t,
+        env = "MSDEBLUR_TILE",
+        help_heading = "Speed and memory",
+        allow_negative_numbers = true
+    )]
+    pub(crate) tile: TileChoice,
+
+    /// Processor threads to use, 1 to 1024 [default: all cores]
+    #[arg(long, value_name = "N", env = "MSDEBLUR_THREADS", help_heading = "Speed and memory",
+        allow_negative_numbers = true, value_parser = value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) messages: MessageArgs,
+}
+
+/// Options for what is printed.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct MessageArgs {
+    /// Print results as JSON Lines on stdout
+    #[arg(long, help_heading = "Messages")]
+    pub(crate) json: bool,
+
+    /// Print errors alone
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Messages")]
+    pub(crate) quiet: bool,
+
+    /// Print more; twice for everything
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Messages")]
+    pub(crate) verbose: u8,
+
+    /// Show no progress bar (there is none anyway where stderr is not a terminal)
+    #[arg(long, help_heading = "Messages")]
+    pub(crate) no_progress: bool,
+}
+
+/// Train a model on folders of sharp photos
+///
+/// Blur is made on the fly. OUT receives the configuration, a log (JSON Lines), the state to resume from, and the model
+/// (model.safetensors, for `msdeblur deblur --checkpoint`). Ctrl-C saves and stops; --resume continues with the same result as without the stop.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  msdeblur train --photos ~/Pictures --out runs/mine --preset tiny
+  msdeblur train --photos photos/a photos/b --out runs/full --time-limit 480
+  msdeblur train --config runs/full/config.toml --out runs/full --resume
+
+With --json, every line on stdout is one object with `version` (1), `type` and `data`; the types are `started`, `step`, `validation`,
+`checkpoint`, `note` and `finished`.
+
+Exit codes: 0 trained to the end or to the time limit, 2 wrong usage or set-up, 130 interrupted (resume with --resume).")]
+pub(crate) struct TrainArgs {
+    /// Folders of sharp photos, searched with their subfolders
+    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present = "config", help_heading = "Input and output")]
+    pub(crate) photos: Vec<PathBuf>,
+
+    /// Run folder; created if it does not exist
+    #[arg(long, value_name = "DIR", help_heading = "Input and output")]
+    pub(crate) out: PathBuf,
+
+    /// Complete configuration as TOML, such as the config.toml of another run; options given besides win
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "preset",
+        help_heading = "Input and output"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Continue the run in OUT
+    #[arg(long, help_heading = "Input and output")]
+    pub(crate) resume: bool,
+
+    /// Recipe to start from: default (the model that ships) or tiny (seconds, to try things out)
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = ["default", "tiny"], help_heading = "Recipe")]
+    pub(crate) preset: String,
+
+    /// Optimisation steps [default: that of the recipe]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+        value_parser = value_parser!(u64).range(1..))]
+    pub(crate) steps: Option<u64>,
+
+    /// Crops per step, 1 to 4096 [default: that of the recipe]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+        value_parser = value_parser!(u32).range(1..=4096))]
+    pub(crate) batch: Option<u32>,
+
+    /// Side of a crop in pixels, 16 to 2048, a multiple of the model's size multiple [default: that of the recipe]
+    #[arg(long, value_name = "PIXELS", help_heading = "Recipe", allow_negative_numbers = true,
+        value_parser = value_parser!(u32).range(16..=2048))]
+    pub(crate) crop: Option<u32>,
+
+    /// Seed of initial weights, crops, blur and noise [default: that of the recipe]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: Option<u64>,
+
+    /// Photos set aside for validation, 1 or more [default: that of the recipe]
+    #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
+        value_parser = value_parser!(u32).range(1..))]
+    pub(crate) validate_photos: Option<u32>,
+
+    /// Stop after this many minutes, with everything saved
+    #[arg(long, value_name = "MINUTES", help_heading = "Speed", value_parser = minutes, allow_negative_numbers = true)]
+    pub(crate) time_limit: Option<f64>,
+
+    /// Processor threads to use, 1 to 1024 [default: all cores]
+    #[arg(long, value_name = "N", env = "MSDEBLUR_THREADS", help_heading = "Speed", allow_negative_numbers = true,
+        value_parser = value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) messages: MessageArgs,
+}
+
+/// Describe a model: size, training, measured quality
+#[derive(Debug, clap::Args)]
+pub(crate) struct InfoArgs {
+    /// Model to describe instead of the built-in one: a .safetensors file
+    #[arg(long, value_name = "FILE", env = "MSDEBLUR_CHECKPOINT")]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// Print JSON: one object with `version` (1), `type` (`model`) and `data`
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Look at this machine: libtorch, processor, CUDA, model; and say what is missing
+///
+/// Exit code 0 if photos can be restored here, 1 if not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Model to check instead of the built-in one: a .safetensors file
+    #[arg(long, value_name = "FILE", env = "MSDEBLUR_CHECKPOINT")]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// Print JSON: one object with `version` (1), `type` (`machine`) and `data`
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|minutes: &f64| minutes.is_finite() && *minutes > 0.0)
+        .ok_or_else(|| "a time limit is a number of minutes above 0".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    fn deblur(options: &[&str]) -> Result<Box<DeblurArgs>, clap::Error> {
+        let arguments = ["msdeblur", "deblur", "in.png", "-o", "out"]
+            .iter()
+            .chain(options);
+        match Args::try_parse_from(arguments)?.command {
+            Command::Deblur(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn values_outside_their_range_are_usage_errors() {
+        for wrong in [
+            "--steps=0",
+            "--steps=1001",
+            "--steps=-1",
+            "--seed=-1",
+            "--seed=1.5",
+            "--samples=0",
+            "--tile=-1",
+            "--mode=median",
+            "--sampler=eular",
+            "--device=gpu",
+            "--precision=fp8",
+            "--threads=0",
+        ] {
+            let error = deblur(&[wrong]).expect_err(wrong);
+            assert_eq!(error.exit_code(), 2, "{wrong}");
+        }
+        let (name, value) = ("--seed", "-1");
+        let text = deblur(&[name, value]).expect_err("negative").to_string();
+        assert!(text.contains("from 0 to"), "{text}");
+    }
+
+    #[test]
+    fn unknown_names_get_a_suggestion() {
+        assert!(
+            deblur(&["--sampler=eular"])
+                .expect_err("typo")
+                .to_string()
+                .contains("euler")
+        );
+        assert!(
+            deblur(&["--uncertain"])
+                .expect_err("typo")
+                .to_string()
+                .contains("--uncertainty")
+        );
+    }
+}

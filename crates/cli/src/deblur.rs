@@ -1,0 +1,357 @@
+//! `msdeblur deblur`: the loop over photos.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ::deblur::{Restoration, Restorer, set_threads};
+use image_io::{Limits, Photo, WriteOptions};
+use serde::Serialize;
+
+use crate::args::DeblurArgs;
+use crate::hints::Problem;
+use crate::output::Printer;
+use crate::plan::{Entry, Outputs, Plan, prepare_folder};
+use crate::{INTERRUPTED, SOME_FAILED, cancel, pictures};
+
+/// JSON `restored`: one per photo that was written.
+#[derive(Serialize)]
+struct Restored {
+    input: PathBuf,
+    output: PathBuf,
+    compare: Option<PathBuf>,
+    uncertainty: Option<PathBuf>,
+    guidance: Vec<PathBuf>,
+    /// Pixels.
+    width: usize,
+    /// Pixels.
+    height: usize,
+    mode: &'static str,
+    seed: u64,
+    /// Steps and sampler of the samples; null where none were drawn.
+    steps: Option<usize>,
+    sampler: Option<&'static str>,
+    samples: u32,
+    device: String,
+    precision: &'static str,
+    tiles: usize,
+    denoiser_calls: usize,
+    /// Mean standard deviation over samples, in units of the [0, 1] range.
+    mean_spread: Option<f64>,
+    /// Reading, restoring and writing.
+    seconds: f64,
+    /// Restoring alone.
+    restoration_seconds: f64,
+    notes: Vec<String>,
+}
+
+/// JSON `failed`: one per input that was not.
+#[derive(Serialize)]
+struct Failed<'a> {
+    input: &'a Path,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// JSON `summary`: the last line.
+#[derive(Serialize)]
+struct Summary {
+    inputs: usize,
+    restored: usize,
+    failed: usize,
+    interrupted: bool,
+    seconds: f64,
+}
+
+/// Why a photo was not restored.
+enum Stop {
+    Failed(Problem),
+    Interrupted,
+}
+
+impl<E: Into<Problem>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Wrong usage or set-up, before any photo is touched.
+pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
+    let start = Instant::now();
+    let printer = Printer::new("deblur", args.messages);
+    let plan = Plan::new(&args)?;
+    for remark in &plan.remarks {
+        printer.status(&format!("note: {remark}"));
+    }
+    cancel::install("tile");
+    if let Some(threads) = args.threads {
+        set_threads(threads as usize)?;
+    }
+    let mut session = None;
+    if plan.entries.iter().any(|entry| entry.outputs.is_ok()) {
+        session = Some(Session::start(&plan, &printer)?);
+        prepare_folder(&plan.folder)?;
+    }
+    let mut restored = 0;
+    let mut failures: Vec<(PathBuf, Problem)> = Vec::new();
+    let mut interrupted = false;
+    let total = plan.entries.len();
+    for (index, Entry { input, outputs }) in plan.entries.iter().enumerate() {
+        let result = match (outputs, &mut session) {
+            (Ok(outputs), Some(session)) => session.restore(input, outputs, index, total),
+            (Err(problem), _) => Err(Stop::Failed(problem.clone())),
+            (Ok(_), None) => Err(Stop::Failed(Problem::new("no model was loaded"))),
+        };
+        match result {
+            Ok(done) => {
+                for note in &done.notes {
+                    printer.note(input, note);
+                }
+                let count = if total > 1 {
+                    format!("{} of {total}, ", index + 1)
+                } else {
+                    String::new()
+                };
+                printer.status(&format!(
+                    "{} -> {} ({count}{:.1} s)",
+                    input.display(),
+                    done.output.display(),
+                    done.seconds
+                ));
+                printer.data("restored", &done);
+                restored += 1;
+            }
+            Err(Stop::Failed(problem)) => {
+                let problem = problem.at_unless_named(input, outputs.as_ref().ok());
+                printer.problem(&problem);
+                printer.data(
+                    "failed",
+                    &Failed {
+                        input,
+                        message: &problem.message,
+                        hint: problem.hint.as_deref(),
+                    },
+                );
+                failures.push((input.clone(), problem));
+            }
+            Err(Stop::Interrupted) => {
+                interrupted = true;
+                break;
+            }
+        }
+    }
+    printer.progress.finish();
+    let seconds = start.elapsed().as_secs_f64();
+    let failed = failures.len();
+    if interrupted {
+        printer.problem(&Problem::new(format!(
+            "interrupted; {restored} of {total} photos were restored"
+        )));
+    } else if failed > 0 && total > 1 {
+        let mut text = format!("{restored} of {total} photos were restored, {failed} failed:");
+        for (input, _) in &failures {
+            text.push_str(&format!("\n  {}", input.display()));
+        }
+        printer.problem(&Problem::new(text));
+    } else if total > 1 {
+        printer.status(&format!(
+            "{restored} photos were restored in {seconds:.1} s"
+        ));
+    }
+    printer.data(
+        "summary",
+        &Summary {
+            inputs: total,
+            restored,
+            failed,
+            interrupted,
+            seconds,
+        },
+    );
+    Ok(match (interrupted, failed) {
+        (true, _) => INTERRUPTED,
+        (false, 0) => 0,
+        _ => SOME_FAILED,
+    })
+}
+
+impl Problem {
+    /// Names the input, unless the message is about a file already.
+    fn at_unless_named(self, input: &Path, outputs: Option<&Outputs>) -> Self {
+        let named = outputs
+            .into_iter()
+            .flat_map(Outputs::all)
+            .any(|path| self.message.starts_with(&path.display().to_string()));
+        if named || outputs.is_none() {
+            self
+        } else {
+            self.at(input)
+        }
+    }
+}
+
+/// A loaded model at work.
+struct Session<'a> {
+    plan: &'a Plan,
+    printer: &'a Printer,
+    restorer: Restorer,
+    limits: Limits,
+    /// Tile passes of the photos before this one.
+    finished_units: u64,
+}
+
+impl<'a> Session<'a> {
+    fn start(plan: &'a Plan, printer: &'a Printer) -> Result<Self, Problem> {
+        let restorer = Restorer::new(&plan.checkpoint, plan.options.clone())?;
+        let limits = Limits::default();
+        tracing::info!(
+            "{} on {} in {}",
+            plan.checkpoint,
+            restorer.device(),
+            restorer.precision()
+        );
+        let mut units = 0;
+        for entry in plan.entries.iter().filter(|entry| entry.outputs.is_ok()) {
+            // What cannot be read fails later, with its reason.
+            if let Ok((width, height)) = image_io::image_size(&entry.input, &limits) {
+                units += restorer.units(height as usize, width as usize)?;
+            }
+        }
+        printer.progress.start(units, "tiles");
+        Ok(Self {
+            plan,
+            printer,
+            restorer,
+            limits,
+            finished_units: 0,
+        })
+    }
+
+    fn restore(
+        &mut self,
+        input: &Path,
+        outputs: &Outputs,
+        index: usize,
+        total: usize,
+    ) -> Result<Restored, Stop> {
+        let start = Instant::now();
+        let interruptible = || {
+            if cancel::requested() {
+                Err(Stop::Interrupted)
+            } else {
+                Ok(())
+            }
+        };
+        interruptible()?;
+        let name = input.file_name().unwrap_or_default().to_string_lossy();
+        self.printer
+            .progress
+            .message(format!("{name} ({} of {total})", index + 1));
+        let photo = image_io::read(input, &self.limits)?;
+        let (width, height) = (photo.width(), photo.height());
+        let (printer, finished) = (self.printer, self.finished_units);
+        let mut last = 0;
+        let result = self.restorer.restore(photo.pixels.view(), &mut |progress| {
+            last = progress.total;
+            printer.progress.set(finished + progress.done);
+            if cancel::requested() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        self.finished_units += last;
+        let restoration = match result {
+            Err(::deblur::Error::Cancelled) => return Err(Stop::Interrupted),
+            other => other?,
+        };
+        interruptible()?;
+        let options = &self.plan.options;
+        let drawn = options.drawn_samples();
+        let mean_spread = restoration
+            .spread
+            .as_ref()
+            .and_then(|spread| spread.mean())
+            .map(f64::from);
+        let mut done = Restored {
+            input: input.to_owned(),
+            output: outputs.photo.clone(),
+            compare: outputs.compare.clone(),
+            uncertainty: outputs.uncertainty.clone(),
+            guidance: outputs.guidance.clone(),
+            width,
+            height,
+            mode: options.mode.name(),
+            seed: options.seed,
+            steps: (drawn > 0).then_some(options.steps),
+            sampler: (drawn > 0).then(|| options.sampler.name()),
+            samples: drawn,
+            device: self.restorer.device(),
+            precision: restoration.precision,
+            tiles: restoration.tiles,
+            denoiser_calls: restoration.denoiser_calls,
+            mean_spread,
+            seconds: 0.0,
+            restoration_seconds: restoration.seconds,
+            notes: photo
+                .info
+                .notes
+                .iter()
+                .chain(&restoration.notes)
+                .cloned()
+                .collect(),
+        };
+        let notes = cancel::while_writing(|| self.write(photo, restoration, outputs))?;
+        done.notes.extend(notes);
+        done.seconds = start.elapsed().as_secs_f64();
+        Ok(done)
+    }
+
+    /// Writes the photo and what belongs to it; returns what had to be dropped.
+    fn write(
+        &self,
+        photo: Photo,
+        restoration: Restoration,
+        outputs: &Outputs,
+    ) -> Result<Vec<String>, Problem> {
+        let options = WriteOptions {
+            overwrite: self.plan.overwrite,
+            ..WriteOptions::default()
+        };
+        let mut notes = Vec::new();
+        if let Some(path) = &outputs.compare {
+            image_io::write(
+                path,
+                &pictures::compare(&photo, restoration.image.view()),
+                &options,
+            )?;
+        }
+        if let (Some(path), Some(spread)) = (&outputs.uncertainty, &restoration.spread) {
+            let map = pictures::heat_map(spread);
+            image_io::write(path, &map.photo, &options)?;
+            notes.push(format!(
+                "the brightest colour of the uncertainty map is a spread of {:.4} (of 1)",
+                map.brightest
+            ));
+        }
+        for (path, prediction) in outputs.guidance.iter().zip(&restoration.guidance) {
+            image_io::write(path, &pictures::gray(prediction), &options)?;
+        }
+        let Photo {
+            pixels,
+            alpha,
+            info,
+        } = photo;
+        drop(pixels);
+        let restored = Photo {
+            pixels: restoration.image,
+            alpha,
+            info,
+        };
+        notes.extend(image_io::write(&outputs.photo, &restored, &options)?);
+        Ok(notes)
+    }
+}

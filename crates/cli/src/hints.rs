@@ -1,0 +1,151 @@
+//! Problems as people read them: one line that says what and why, one line that says what to do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A problem, worded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// `PATH: cause`, or the cause alone.
+    pub(crate) message: String,
+    /// What could be done about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts the path in front, unless the message starts with it already.
+    pub(crate) fn at(mut self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if !self.message.starts_with(&path) {
+            self.message = format!("{path}: {}", self.message);
+        }
+        self
+    }
+
+    /// The lines for stderr, `program: PATH: cause` and `hint: …`.
+    pub(crate) fn lines(&self, program: &str) -> String {
+        let mut text = format!("{program}: {}\n", self.message);
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+}
+
+/// An error and its causes in one line. Causes of libtorch carry a stack trace, of which the first line says it all.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let message = error.to_string();
+        let line = message.lines().next().unwrap_or_default().trim();
+        if !line.is_empty() && !text.ends_with(line) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(line);
+        }
+        next = error.source();
+    }
+    text
+}
+
+impl From<image_io::Error> for Problem {
+    fn from(error: image_io::Error) -> Self {
+        let hint = match &error {
+            image_io::Error::Exists { .. } => {
+                Some("choose another output, or replace it with --force".into())
+            }
+            other => other.hint(),
+        };
+        Self {
+            message: chain(&error),
+            hint,
+        }
+    }
+}
+
+impl From<::deblur::Error> for Problem {
+    fn from(error: ::deblur::Error) -> Self {
+        let hint = match &error {
+            ::deblur::Error::OutOfMemory { .. } => Some(
+                "use smaller tiles, for example --tile 256, or a device with more memory".into(),
+            ),
+            ::deblur::Error::Cuda { .. } => error
+                .hint()
+                .map(|hint| hint.replace("the device `cpu`", "--device cpu")),
+            ::deblur::Error::CheckpointRead { .. } => error
+                .hint()
+                .map(|hint| hint.replace("leave the checkpoint out", "leave --checkpoint out")),
+            ::deblur::Error::TooFewSamples { .. } => Some("use --samples 2 or more".into()),
+            other => other.hint(),
+        };
+        Self {
+            message: chain(&error),
+            hint,
+        }
+    }
+}
+
+impl From<trainer::Error> for Problem {
+    fn from(error: trainer::Error) -> Self {
+        use trainer::Error as E;
+        let hint = match &error {
+            E::RunExists { .. } => Some("continue it with --resume, or choose another --out"),
+            E::ResumeMismatch { .. } => {
+                Some("resume with the options of the first start, or with --config OUT/config.toml")
+            }
+            E::NoPhotos { .. } => Some("give folders with larger photos, or a smaller --crop"),
+            E::Diverged { .. } => Some("lower learning_rate in a --config file"),
+            E::State { .. } => Some("the run cannot be continued: start again in another --out"),
+            E::ConfigFile { .. } => {
+                Some("compare it with the config.toml that a run writes into its folder")
+            }
+            _ => None,
+        };
+        Self {
+            message: chain(&error),
+            hint: hint.map(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_in_one_line() {
+        let cause = std::io::Error::other("disk on fire\nstack trace");
+        let error = image_io::Error::Write {
+            path: "a.png".into(),
+            source: cause,
+        };
+        assert_eq!(chain(&error), "a.png: cannot write: disk on fire");
+    }
+
+    #[test]
+    fn a_path_is_named_once() {
+        let problem = Problem::new("a.png: not found")
+            .at(Path::new("a.png"))
+            .hint("look again");
+        assert_eq!(
+            problem.lines("deblur"),
+            "deblur: a.png: not found\nhint: look again\n"
+        );
+        assert_eq!(Problem::new("odd").at(Path::new("b")).message, "b: odd");
+    }
+}

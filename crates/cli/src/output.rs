@@ -1,0 +1,109 @@
+//! Everything that is printed: JSON Lines on stdout, messages on stderr.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::MessageArgs;
+use crate::hints::Problem;
+use crate::progress::ProgressLine;
+
+/// Version of the JSON Lines; it rises when a field changes its meaning or goes away.
+pub(crate) const JSON_VERSION: u32 = 1;
+
+/// Prints for one subcommand.
+pub(crate) struct Printer {
+    name: &'static str,
+    options: MessageArgs,
+    pub(crate) progress: ProgressLine,
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    version: u32,
+    r#type: &'a str,
+    data: &'a T,
+}
+
+impl Printer {
+    /// Sets up logging as well; call it once.
+    pub(crate) fn new(name: &'static str, options: MessageArgs) -> Self {
+        let level = match (options.quiet, options.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (_, 0) => LevelFilter::WARN,
+            (_, 1) => LevelFilter::INFO,
+            _ => LevelFilter::DEBUG,
+        };
+        let logging = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .without_time()
+            .with_ansi(false)
+            .try_init();
+        // Only the first subcommand of a process sets it up; there is only one.
+        drop(logging);
+        Self {
+            name,
+            options,
+            progress: ProgressLine::new(options.quiet || options.no_progress),
+        }
+    }
+
+    /// A problem, on stderr, whatever the verbosity.
+    pub(crate) fn problem(&self, problem: &Problem) {
+        self.error_text(&problem.lines(self.name));
+    }
+
+    /// Something worth knowing about a file, on stderr.
+    pub(crate) fn note(&self, path: &Path, note: &str) {
+        self.status(&format!("note: {}: {note}", path.display()));
+    }
+
+    /// A line on stderr, unless --quiet.
+    pub(crate) fn status(&self, line: &str) {
+        if !self.options.quiet {
+            self.error_text(&format!("{line}\n"));
+        }
+    }
+
+    /// A line of data on stdout, with --json.
+    pub(crate) fn data<T: Serialize>(&self, kind: &str, data: &T) {
+        if self.options.json {
+            self.progress.suspend(|| write_json(kind, data));
+        }
+    }
+
+    fn error_text(&self, text: &str) {
+        // Nobody is left to tell if stderr is closed.
+        self.progress
+            .suspend(|| drop(std::io::stderr().write_all(text.as_bytes())));
+    }
+}
+
+/// Prints one versioned object on a line of stdout.
+pub(crate) fn write_json<T: Serialize>(kind: &str, data: &T) {
+    match serde_json::to_string(&Line {
+        version: JSON_VERSION,
+        r#type: kind,
+        data,
+    }) {
+        Ok(line) => write_stdout(&format!("{line}\n")),
+        Err(error) => tracing::error!("cannot write {kind} as JSON: {error}"),
+    }
+}
+
+/// Prints data on stdout. A reader that has gone away (`… | head`) is no failure: the work goes on, unread.
+pub(crate) fn write_stdout(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        if error.kind() != ErrorKind::BrokenPipe {
+            tracing::error!("cannot write to stdout: {error}");
+        }
+    }
+}

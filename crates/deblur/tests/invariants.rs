@@ -1,0 +1,214 @@
+//! The result depends on the photo, the model, the sampler and the seed, and on nothing else.
+
+mod support;
+
+use deblur::{Mode, Options, Restorer, TileChoice, set_threads};
+use diffusion_sched::SamplerKind;
+use support::{checkpoint, exact, largest_difference, photo, restore, unattended};
+
+#[test]
+fn tiled_equals_untiled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = checkpoint(folder.path(), |_| ());
+    // Ancestral sampling also needs the noise of every step to be that of the place, not that of the tile.
+    let sampled = Options {
+        sampler: SamplerKind::Ddpm,
+        guidance: true,
+        ..Options::sample(3)
+    };
+    for (height, width, options) in [
+        (203, 171, Options::mean()),
+        (165, 234, sampled),
+        (33, 190, Options::mean()),
+    ] {
+        let photo = photo(height, width);
+        let options = exact(options);
+        let whole = restore(
+            &checkpoint,
+            Options {
+                tile: TileChoice::Off,
+                ..options.clone()
+            },
+            &photo,
+        );
+        assert_eq!(whole.tiles, 1);
+        assert_eq!(whole.image.dim(), (3, height, width));
+        assert!(
+            largest_difference(&whole.image, &photo) > 0.05,
+            "the model must do something"
+        );
+        for size in [32, 41, 64, 100] {
+            let tiled = restore(
+                &checkpoint,
+                Options {
+                    tile: TileChoice::Size(size),
+                    ..options.clone()
+                },
+                &photo,
+            );
+            assert!(tiled.tiles > 1);
+            let difference = largest_difference(&tiled.image, &whole.image);
+            assert!(
+                difference < 1e-4,
+                "{height}x{width} in tiles of {size}: {difference}"
+            );
+            for (tiled, whole) in tiled.guidance.iter().zip(&whole.guidance) {
+                let difference = largest_difference(tiled, whole);
+                assert!(
+                    difference < 1e-4,
+                    "guidance in tiles of {size}: {difference}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_seed_alone_decides() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = checkpoint(folder.path(), |_| ());
+    let photo = photo(50, 61);
+    let options = exact(Options {
+        seed: 7,
+        ..Options::sample(4)
+    });
+    set_threads(1).expect("threads");
+    let one = restore(&checkpoint, options.clone(), &photo);
+    set_threads(2).expect("threads");
+    let two = restore(&checkpoint, options.clone(), &photo);
+    assert!(
+        largest_difference(&one.image, &two.image) < 1e-5,
+        "thread count"
+    );
+    let with_spread = restore(
+        &checkpoint,
+        Options {
+            uncertainty: true,
+            samples: 3,
+            ..options.clone()
+        },
+        &photo,
+    );
+    assert!(
+        largest_difference(&one.image, &with_spread.image) < 1e-5,
+        "number of samples"
+    );
+    let other = restore(
+        &checkpoint,
+        Options {
+            seed: 8,
+            ..options.clone()
+        },
+        &photo,
+    );
+    assert!(
+        largest_difference(&one.image, &other.image) > 1e-3,
+        "another seed is another sample"
+    );
+}
+
+#[test]
+fn average_and_spread_are_those_of_the_samples() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = checkpoint(folder.path(), |_| ());
+    let photo = photo(40, 24);
+    let average = exact(Options {
+        uncertainty: true,
+        ..Options::average(2, 3)
+    });
+    let both = restore(&checkpoint, average.clone(), &photo);
+    let first = restore(
+        &checkpoint,
+        Options {
+            mode: Mode::Sample,
+            uncertainty: false,
+            ..average.clone()
+        },
+        &photo,
+    );
+    let spread = both.spread.expect("asked for");
+    assert_eq!(spread.dim(), (40, 24));
+    assert!(spread.iter().any(|value| *value > 1e-3), "samples differ");
+    // Two samples: the other one is 2 · mean − first, and their standard deviation is |first − second| / √2.
+    for ((y, x), value) in spread.indexed_iter() {
+        let squares: f32 = (0..3)
+            .map(|c| {
+                (first.image[[c, y, x]] - (2.0 * both.image[[c, y, x]] - first.image[[c, y, x]]))
+                    .powi(2)
+                    / 2.0
+            })
+            .sum();
+        assert!(((squares / 3.0).sqrt() - value).abs() < 1e-4, "at {y}, {x}");
+    }
+}
+
+#[test]
+fn mean_mode_calls_the_network_once_per_tile_and_guidance_is_computed_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = checkpoint(folder.path(), |_| ());
+    let photo = photo(120, 90);
+    for (tile, steps) in [
+        (TileChoice::Off, None),
+        (TileChoice::Size(64), None),
+        (TileChoice::Off, Some(5)),
+        (TileChoice::Size(64), Some(5)),
+    ] {
+        let options = exact(Options {
+            tile,
+            ..steps.map_or_else(Options::mean, Options::sample)
+        });
+        let restorer = Restorer::new(&checkpoint, options).expect("a restorer");
+        let (mut guidance, mut network, mut last) = (0, 0, None);
+        let restored = restorer
+            .restore(photo.view(), &mut |progress| {
+                // Guidance reports without finishing a unit.
+                if progress.done == last.unwrap_or(0) {
+                    guidance += 1
+                } else {
+                    network += 1
+                }
+                last = Some(progress.done);
+                assert_eq!(progress.total, restorer.units(120, 90).expect("units"));
+                unattended(progress)
+            })
+            .expect("restored");
+        let calls = steps.unwrap_or(1);
+        assert_eq!(restored.denoiser_calls, calls);
+        assert_eq!(
+            (guidance, network),
+            (restored.tiles, restored.tiles * calls),
+            "{tile:?}, {steps:?}"
+        );
+        assert_eq!(restored.network_calls, network as u64);
+    }
+}
+
+#[test]
+fn sizes_down_to_one_pixel() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = checkpoint(folder.path(), |_| ());
+    for (height, width) in [(1, 1), (1, 9), (7, 2), (8, 8)] {
+        let options = exact(Options {
+            guidance: true,
+            uncertainty: true,
+            samples: 2,
+            steps: 2,
+            ..Options::mean()
+        });
+        let restored = restore(&checkpoint, options, &photo(height, width));
+        assert_eq!(restored.image.dim(), (3, height, width));
+        assert!(
+            restored
+                .image
+                .iter()
+                .all(|value| (0.0..=1.0).contains(value))
+        );
+        assert_eq!(restored.spread.expect("asked for").dim(), (height, width));
+        let sizes: Vec<_> = restored.guidance.iter().map(|grey| grey.dim()).collect();
+        let expected: Vec<_> = [2, 4, 8]
+            .iter()
+            .map(|cell| (height.div_ceil(*cell), width.div_ceil(*cell)))
+            .collect();
+        assert_eq!(sizes, expected);
+    }
+}
