@@ -271,10 +271,10 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
         let misshaped = vec![format!(
             "all: expected {described} parameters, got {stored}"
         )];
-        return Err(Error::Mismatch(Mismatch {
+        return Err(Error::Mismatch(Box::new(Mismatch {
             misshaped,
             ..Mismatch::default()
-        }));
+        })));
     }
     let store = nn::VarStore::new(device);
     let network = GuidedUNet::new(&store.root(), &description.config)?;
@@ -317,7 +317,7 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
         variable.f_copy_(&value)?;
     }
     if !mismatch.is_empty() {
-        return Err(Error::Mismatch(mismatch));
+        return Err(Error::Mismatch(Box::new(mismatch)));
     }
     Ok(Model {
         network,

@@ -47,9 +47,9 @@ pub enum Error {
         /// `missing` or the parser's message.
         problem: String,
     },
-    /// The tensors are not those of the described architecture.
+    /// The tensors are not those of the described architecture. Boxed, so that results stay small.
     #[error("the tensors do not fit the model description: {0}")]
-    Mismatch(Mismatch),
+    Mismatch(Box<Mismatch>),
     /// The network.
     #[error(transparent)]
     UNet(#[from] unet_core::Error),

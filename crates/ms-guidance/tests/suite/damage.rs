@@ -84,7 +84,7 @@ impl Parts {
 
 fn mismatch(bytes: &[u8]) -> Mismatch {
     match load(bytes, Device::Cpu) {
-        Err(Error::Mismatch(mismatch)) => mismatch,
+        Err(Error::Mismatch(mismatch)) => *mismatch,
         other => panic!("expected a mismatch, got {other:?}"),
     }
 }

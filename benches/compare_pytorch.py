@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Times the same checkpoint here and in PyTorch, in turn in one run, and checks that both give the same numbers.
+
+Forward: one pass of the diffusion network, guidance features given. Restoration: guidance, initial noise, Euler steps, pixels to pixels.
+A ratio above 1 means that ours is faster. Needs torch 2.11, diffusers, numpy and safetensors; our side is built with cargo.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import reference_model
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SEED = 7
+
+
+class Ours:
+    """Our program; see src/bin/forward_timer.rs."""
+
+    def __init__(self, program, checkpoint, threads, folder):
+        self.folder = folder
+        self.process = subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ask(do="load", checkpoint=str(checkpoint), threads=threads)
+
+    def ask(self, **request):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline() or '{"error": "our program ended"}')
+        if "error" in answer:
+            sys.exit(f"forward_timer: {answer['error']}")
+        return answer["seconds"]
+
+    def run(self, inputs, **request):
+        """Output and seconds of the first repeat, and a function that times one more."""
+        paths = self.folder / "inputs.safetensors", self.folder / "outputs.safetensors"
+        save_file({name: value.contiguous() for name, value in inputs.items()}, paths[0])
+        request |= {"inputs": str(paths[0])}
+        self.ask(**request, outputs=str(paths[1]), repeats=1)
+        return load_file(paths[1])["output"], lambda: self.ask(**request, repeats=1)[0]
+
+
+def timed(run):
+    def one():
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    return one
+
+
+def in_turn(contestants, rounds):
+    """Medians of `rounds` times each, taken A B C, C B A, A B C, … so that a drift of the machine's speed hits all alike."""
+    seconds = {name: [] for name in contestants}
+    for turn in range(rounds):
+        for name in list(contestants)[:: 1 if turn % 2 == 0 else -1]:
+            # The threads of the one before go to sleep first.
+            time.sleep(0.05)
+            seconds[name].append(contestants[name]())
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def report(title, error, tolerance, seconds):
+    others = "  ".join(f"{name} {value * 1e3:9.1f} ms" for name, value in seconds.items())
+    ratios = "  ".join(f"{name}/ours {seconds[name] / seconds['ours']:.3f}" for name in seconds if name != "ours")
+    print(f"{title:34} error {error:.1e}   {others}   {ratios}", flush=True)
+    if not error <= tolerance:
+        sys.exit(f"{title}: the outputs differ by {error:.1e} of the largest value, more than {tolerance:.0e}")
+
+
+def relative(got, want):
+    return ((got - want).abs().max() / want.abs().max()).item()
+
+
+def bfloat16_in_hardware():
+    if sys.platform != "linux":
+        return False
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def forward(ours, model, compiled, side, dtype, rounds):
+    generator = torch.Generator().manual_seed(side)
+    noisy, blurry = (torch.rand(1, 3, side, side, generator=generator) * 2 - 1 for _ in range(2))
+    level = torch.tensor([0.5])
+    name = str(dtype).removeprefix("torch.")
+    ours_output, ours_timer = ours.run(
+        {"noisy": noisy, "blurry": blurry, "noise_level": level}, do="forward", kind=name
+    )
+    arguments = [x.to(dtype).contiguous(memory_format=torch.channels_last) for x in (noisy, blurry)]
+    # As ours, features are computed before; the timed part starts with joining noisy and blurry.
+    maps = model.features(arguments[1])[1]
+    output = model(*arguments, level, maps).float()
+    contestants = {"ours": ours_timer, "eager": timed(lambda: model(*arguments, level, maps))}
+    if compiled is not None:
+        compiled(*arguments, level, maps)
+        contestants["compile"] = timed(lambda: compiled(*arguments, level, maps))
+    tolerance = 1e-4 if dtype == torch.float32 else 5e-2
+    report(f"forward {name} 1x3x{side}x{side}", relative(ours_output, output), tolerance, in_turn(contestants, rounds))
+
+
+def restoration(ours, model, side, steps, rounds):
+    generator = torch.Generator().manual_seed(side)
+    photo = torch.rand(3, side, side, generator=generator)
+    config = model.config
+    noise_path = ours.folder / "noise.safetensors"
+    ours.ask(do="noise", height=side, width=side, seed=SEED, outputs=str(noise_path))
+    noise = load_file(noise_path)["noise"]
+    ours_output, ours_timer = ours.run({"photo": photo}, do="restore", kind="float32", steps=steps, seed=SEED)
+
+    def restore(noise):
+        blurry = (photo[None] * 2 - 1).contiguous(memory_format=torch.channels_last)
+        maps = model.features(blurry)[1]
+        start = (config["sigma_max"] * noise).contiguous(memory_format=torch.channels_last)
+        sigmas = reference_model.sigmas_karras(max(steps, 1), config["sigma_min"], config["sigma_max"])
+        target = reference_model.sample_euler(lambda x, sigma: model.denoise(x, sigma, blurry, maps), start, sigmas)
+        return ((model.target_to_image(target, blurry)[0] + 1) / 2).clamp(0, 1).contiguous()
+
+    assert side % model.unet.multiple == 0, "the size is padded on our side before noise is drawn"
+    error = relative(ours_output, restore(noise))
+    # Timed with noise of its own, as ours draws its noise too.
+    contestants = {"ours": ours_timer, "eager": timed(lambda: restore(torch.randn(1, 3, side, side)))}
+    name = f"{steps} Euler steps" if steps else "mean"
+    report(f"restoration {name} 1x3x{side}x{side}", error, 1e-4, in_turn(contestants, rounds))
+
+
+def compile_model(model):
+    try:
+        compiled = torch.compile(model)
+        image = torch.zeros(1, 3, 64, 64)
+        compiled(image, image, torch.tensor([0.5]), model.features(image)[1])
+        return compiled
+    except Exception as error:  # whatever keeps the compiler from working here is worth a line, not the run
+        print(f"torch.compile does not work here: {str(error).splitlines()[0]}")
+        return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=pathlib.Path, default=ROOT / "crates/deblur/model/default.safetensors",
+                        help="safetensors checkpoint (default: the shipped model)")
+    parser.add_argument("--program", nargs="+", metavar="PART", help="our timer, if it is built already",
+                        default=["cargo", "run", "--release", "--quiet", "--package", "integration-benches", "--bin", "forward_timer"])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="for both sides (default: %(default)s)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], metavar="PIXELS", help="sides of the squares")
+    parser.add_argument("--rounds", type=int, default=7, help="times per contestant; medians are shown (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="Euler steps of the restoration; 0: the mean (default: %(default)s)")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes to start")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    checkpoint = arguments.checkpoint.resolve()
+    model, description = reference_model.load_checkpoint(checkpoint)
+    model = model.to(memory_format=torch.channels_last)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{description['provenance']['name'] or checkpoint.name}: {parameters} parameters; torch {torch.__version__}, "
+          f"{arguments.threads} threads, {torch.backends.cpu.get_cpu_capability()}, medians of {arguments.rounds}")
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        ours = Ours(arguments.program, checkpoint, arguments.threads, pathlib.Path(folder))
+        compiled = None if arguments.no_compile else compile_model(model)
+        for side in arguments.sizes:
+            forward(ours, model, compiled, side, torch.float32, arguments.rounds)
+        restoration(ours, model, arguments.sizes[0], arguments.steps, arguments.rounds)
+        if len(arguments.sizes) > 1:
+            restoration(ours, model, arguments.sizes[1], 0, arguments.rounds)
+        if bfloat16_in_hardware():
+            model = model.to(torch.bfloat16)
+            for side in arguments.sizes:
+                forward(ours, model, None, side, torch.bfloat16, arguments.rounds)
+        else:
+            print("bfloat16: this processor does not compute it in hardware, so it is not compared")
+        ours.process.stdin.close()
+        ours.process.wait()
+
+
+if __name__ == "__main__":
+    main()
