@@ -289,19 +289,8 @@ def randomise(module, seed):
     return module
 
 
-def write_reference(path, tensors, metadata, check):
-    """Writes `tensors` as float32 with one metadata key (so that the bytes do not depend on hash order), or, with `check`,
-    compares them with the file: 1e-6 of the largest value, for rounding that differs between processors."""
+def write_reference(path, tensors, metadata):
+    """Writes `tensors` as float32, with one metadata key: with more, the order in the file would change from run to run."""
     tensors = {name: value.detach().float().contiguous() for name, value in sorted(tensors.items())}
-    if not check:
-        save_file(tensors, path, metadata=metadata)
-        path.chmod(0o644)
-        return
-    with safe_open(path, framework="pt") as file:
-        assert set(file.keys()) == set(tensors), f"{path}: other tensors than {sorted(tensors)}"
-        for name, value in tensors.items():
-            stored = file.get_tensor(name)
-            assert stored.shape == value.shape, f"{path}: {name} has shape {list(stored.shape)}"
-            error = (stored - value).abs().max() / value.abs().max().clamp_min(1e-30)
-            assert error <= 1e-6, f"{path}: {name} differs by {error:.1e}"
-    print(f"{path.name}: as generated")
+    save_file(tensors, path, metadata=metadata)
+    path.chmod(0o644)

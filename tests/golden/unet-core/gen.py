@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the reference values of unet-core; with --check compares them with the files. See README.md."""
+"""Writes the reference values of unet-core, next to itself. See README.md."""
 
 import json
 import pathlib
@@ -91,23 +91,22 @@ def forward_case(seed, height, width, levels, sizes):
     return config, tensors
 
 
-def save(name, tensors, check, **description):
+def save(name, tensors, **description):
     metadata = {"reference": json.dumps({"versions": VERSIONS, **description})}
-    reference_model.write_reference(HERE / f"{name}.safetensors", tensors, metadata, check)
+    reference_model.write_reference(HERE / f"{name}.safetensors", tensors, metadata)
 
 
 def main():
-    check = "--check" in sys.argv[1:]
     torch.set_num_threads(1)
     for name, (seed, *arguments) in CASES.items():
         config, tensors = forward_case(seed, *arguments)
-        save(name, tensors, check, config=config, seed=seed, loss="mean((output - target)^2)")
+        save(name, tensors, config=config, seed=seed, loss="mean((output - target)^2)")
     levels = torch.cat([torch.linspace(0, 1, 97), torch.logspace(-6, 0, 31)])
     tensors = {"noise_level": levels}
     for channels in (4, 6, 16, 64):
         tensors[f"exact.{channels}"] = reference_model.sinusoids(levels, channels)
         tensors[f"diffusers.{channels}"] = get_timestep_embedding(1000 * levels, channels, downscale_freq_shift=1)
-    save("noise_level_embedding", tensors, check)
+    save("noise_level_embedding", tensors)
 
 
 if __name__ == "__main__":
