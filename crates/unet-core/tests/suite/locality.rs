@@ -2,39 +2,48 @@
 
 use tch::{Kind, Tensor};
 use unet_core::UNetConfig;
+use unet_core::receptive_field::{Interval, level_intervals};
 
 use crate::common::{assert_close, configurations, guidance, levels, network, noise};
 
-/// Distances to the farthest input columns with a gradient, over all output columns of one period.
-fn measured_radius(config: &UNetConfig, seed: u64) -> i64 {
+/// First and last column of the input with a gradient, for every output column of one period.
+fn reached_columns(config: &UNetConfig, seed: u64) -> Vec<(i64, Interval)> {
     let (_store, unet) = network(config, seed);
     let (multiple, radius) = (config.size_multiple(), config.receptive_field());
     let first = (radius / multiple + 2) * multiple;
     let width = 2 * first + multiple;
     let maps = guidance(config, seed, 1, multiple, width);
-    let mut farthest = 0;
-    for column in first..first + multiple {
-        let input = noise(seed, &[1, config.in_channels, multiple, width]).set_requires_grad(true);
-        let output = unet.forward(&input, &levels(&[0.5]), &maps).unwrap();
-        output.narrow(3, column, 1).sum(Kind::Float).backward();
-        let reached: Vec<bool> =
-            Vec::try_from(input.grad().ne(0.0).any_dims(&[0i64, 1, 2][..], false)).unwrap();
-        let distances = (0..width)
-            .filter(|&x| reached[x as usize])
-            .map(|x| (x - column).abs());
-        farthest = farthest.max(distances.max().unwrap());
-    }
-    farthest
+    (first..first + multiple)
+        .map(|column| {
+            let input =
+                noise(seed, &[1, config.in_channels, multiple, width]).set_requires_grad(true);
+            let output = unet.forward(&input, &levels(&[0.5]), &maps).unwrap();
+            output.narrow(3, column, 1).sum(Kind::Float).backward();
+            let reached: Vec<bool> =
+                Vec::try_from(input.grad().ne(0.0).any_dims(&[0i64, 1, 2][..], false)).unwrap();
+            let at = |index: Option<usize>| index.unwrap() as i64;
+            let first = at(reached.iter().position(|&reached| reached));
+            let last = at(reached.iter().rposition(|&reached| reached));
+            (column, Interval { first, last })
+        })
+        .collect()
 }
 
 #[test]
 fn receptive_field_is_exact() {
     for (name, config) in configurations() {
-        assert_eq!(
-            measured_radius(&config, 3),
-            config.receptive_field(),
-            "{name}"
-        );
+        let mut farthest = 0;
+        for (column, reached) in reached_columns(&config, 3) {
+            let predicted = level_intervals(&config, column)[0];
+            let predicted = predicted
+                .before_convolutions(1)
+                .pixels(config.stem.factor());
+            assert_eq!(reached, predicted, "{name}, column {column}");
+            farthest = farthest
+                .max(column - reached.first)
+                .max(reached.last - column);
+        }
+        assert_eq!(farthest, config.receptive_field(), "{name}");
     }
 }
 
