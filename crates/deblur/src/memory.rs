@@ -12,7 +12,7 @@ use crate::options::Options;
 /// What the process may use on the CPU unless told otherwise, in bytes.
 pub const CPU_LIMIT: u64 = 3_000_000_000;
 /// The program, libtorch and its thread pools, in bytes.
-const CPU_BASE: u64 = 450_000_000;
+const CPU_BASE: u64 = 250_000_000;
 /// Tiles never get less than this, in bytes: with less, halos would cost more than memory saves.
 const LEAST_FOR_TILES: u64 = 256_000_000;
 /// Used where a CUDA device does not say how much memory it has, in bytes.
@@ -103,9 +103,8 @@ pub fn tile_bytes_per_pixel(config: &GuidedUNetConfig, kind: Kind) -> u64 {
             .map_or(0.0, |&channels| channels as f64 / (stride * stride))
     };
     let skips: f64 = (0..unet.levels()).map(level).sum();
-    // Concatenation (2), its SiLU (2), hidden activation, its SiLU, shortcut, output; and the encoder's skips. Reordered copies
-    // inside the convolutions double the largest.
-    let activations = skips + 10.0 * level(0);
+    // The encoder's skips; a concatenation (2 levels wide), its SiLU (2), hidden activation, its SiLU, shortcut, output.
+    let activations = skips + 8.0 * level(0);
     // Noisy and blurry crop, their concatenation, channels-last copy and unshuffled copy, the output and its float32 form.
     let pixels = 30.0;
     ((activations + pixels) * bytes_of(kind)) as u64

@@ -16,10 +16,10 @@ fn tiled_equals_untiled() {
         guidance: true,
         ..Options::sample(3)
     };
-    for (height, width, options) in [
-        (203, 171, Options::mean()),
-        (165, 234, sampled),
-        (33, 190, Options::mean()),
+    for (height, width, options, sizes) in [
+        (261, 35, Options::mean(), &[32, 41][..]),
+        (150, 141, Options::mean(), &[100]),
+        (33, 190, sampled, &[64]),
     ] {
         let photo = photo(height, width);
         let options = exact(options);
@@ -34,10 +34,10 @@ fn tiled_equals_untiled() {
         assert_eq!(whole.tiles, 1);
         assert_eq!(whole.image.dim(), (3, height, width));
         assert!(
-            largest_difference(&whole.image, &photo) > 0.05,
+            largest_difference(&whole.image, &photo) > 0.01,
             "the model must do something"
         );
-        for size in [32, 41, 64, 100] {
+        for &size in sizes {
             let tiled = restore(
                 &checkpoint,
                 Options {

@@ -11,7 +11,7 @@ use ndarray::Array3;
 use tch::{Device, Kind, Tensor, nn};
 
 /// Numbers in [-1, 1] that look random and are the same everywhere (splitmix64).
-pub fn noise(length: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (0..length)
         .map(|_| {
@@ -25,7 +25,7 @@ pub fn noise(length: usize, seed: u64) -> Vec<f32> {
 
 /// Writes a checkpoint of the tiny model with random weights everywhere, also where a fresh model has zeros, after `change` had a look at
 /// them.
-pub fn checkpoint(
+pub(crate) fn checkpoint(
     folder: &Path,
     change: impl Fn(&mut BTreeMap<String, Tensor>),
 ) -> CheckpointSource {
@@ -57,7 +57,7 @@ pub fn checkpoint(
 }
 
 /// A photo with structure at all scales.
-pub fn photo(height: usize, width: usize) -> Array3<f32> {
+pub(crate) fn photo(height: usize, width: usize) -> Array3<f32> {
     let noise = noise(3 * height * width, 99);
     Array3::from_shape_fn((3, height, width), |(c, y, x)| {
         let (fine, wave) = (
@@ -69,7 +69,7 @@ pub fn photo(height: usize, width: usize) -> Array3<f32> {
 }
 
 /// On the CPU in float32, whatever the machine.
-pub fn exact(options: Options) -> Options {
+pub(crate) fn exact(options: Options) -> Options {
     Options {
         device: DeviceChoice::Cpu,
         precision: Precision::Float32,
@@ -77,7 +77,7 @@ pub fn exact(options: Options) -> Options {
     }
 }
 
-pub fn restore(
+pub(crate) fn restore(
     checkpoint: &CheckpointSource,
     options: Options,
     photo: &Array3<f32>,
@@ -88,11 +88,11 @@ pub fn restore(
         .expect("a restoration")
 }
 
-pub fn unattended(_: Progress) -> ControlFlow<()> {
+pub(crate) fn unattended(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-pub fn largest_difference<'a>(
+pub(crate) fn largest_difference<'a>(
     a: impl IntoIterator<Item = &'a f32>,
     b: impl IntoIterator<Item = &'a f32>,
 ) -> f32 {
