@@ -105,10 +105,12 @@ def forward(ours, model, compiled, side, dtype, rounds):
         compiled(*arguments, level, maps)
         contestants["compile"] = timed(lambda: compiled(*arguments, level, maps))
     tolerance = 1e-4 if dtype == torch.float32 else 5e-2
-    report(f"forward {name} 1x3x{side}x{side}", relative(ours_output, output), tolerance, in_turn(contestants, rounds))
+    seconds = in_turn(contestants, rounds)
+    report(f"forward {name} 1x3x{side}x{side}", relative(ours_output, output), tolerance, seconds)
+    return seconds["ours"]
 
 
-def restoration(ours, model, side, steps, rounds):
+def restoration(ours, model, side, steps, forward_seconds, rounds):
     generator = torch.Generator().manual_seed(side)
     photo = torch.rand(3, side, side, generator=generator)
     config = model.config
@@ -130,7 +132,10 @@ def restoration(ours, model, side, steps, rounds):
     # Timed with noise of its own, as ours draws its noise too.
     contestants = {"ours": ours_timer, "eager": timed(lambda: restore(torch.randn(1, 3, side, side)))}
     name = f"{steps} Euler steps" if steps else "mean"
-    report(f"restoration {name} 1x3x{side}x{side}", error, 1e-4, in_turn(contestants, rounds))
+    seconds = in_turn(contestants, rounds)
+    report(f"restoration {name} 1x3x{side}x{side}", error, 1e-4, seconds)
+    outside = 1 - max(steps, 1) * forward_seconds / seconds["ours"]
+    print(f"{'':34} of ours, outside of forward passes (guidance, noise, sampler, pixels): {100 * outside:.1f} %")
 
 
 def compile_model(model):
@@ -153,7 +158,7 @@ def main():
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="for both sides (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], metavar="PIXELS", help="sides of the squares")
     parser.add_argument("--rounds", type=int, default=7, help="times per contestant; medians are shown (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=10, help="Euler steps of the restoration; 0: the mean (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="Euler steps of the restoration at the first size; at the second it is the mean, one step (default: %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes to start")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -166,11 +171,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         ours = Ours(arguments.program, checkpoint, arguments.threads, pathlib.Path(folder))
         compiled = None if arguments.no_compile else compile_model(model)
-        for side in arguments.sizes:
-            forward(ours, model, compiled, side, torch.float32, arguments.rounds)
-        restoration(ours, model, arguments.sizes[0], arguments.steps, arguments.rounds)
-        if len(arguments.sizes) > 1:
-            restoration(ours, model, arguments.sizes[1], 0, arguments.rounds)
+        seconds = {
+            side: forward(ours, model, compiled, side, torch.float32, arguments.rounds) for side in arguments.sizes
+        }
+        for side, steps in zip(arguments.sizes, (arguments.steps, 0)):
+            restoration(ours, model, side, steps, seconds[side], arguments.rounds)
         if bfloat16_in_hardware():
             model = model.to(torch.bfloat16)
             for side in arguments.sizes:
