@@ -84,7 +84,9 @@ pub fn image_size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
 }
 
 fn upright_size(mut decoder: impl ImageDecoder) -> (u32, u32) {
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let exif = plain_exif(decoder.exif_metadata()).unwrap_or_default();
+    let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk);
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     turned(decoder.dimensions(), orientation)
 }
 
@@ -165,8 +167,7 @@ impl Context<'_> {
         let mut notes = inspection.notes;
         let color_type = decoder.color_type();
         let icc_profile = carried_profile(decoder.icc_profile(), &mut notes);
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let exif = carried_exif(decoder.exif_metadata(), &mut notes);
+        let (exif, orientation) = carried_exif(decoder.exif_metadata(), &mut notes);
         if matches!(decoder.xmp_metadata(), Ok(Some(_))) {
             notes.push("XMP metadata not carried".to_owned());
         }
@@ -258,21 +259,31 @@ fn carried_profile(
     Some(profile)
 }
 
-/// EXIF with the orientation set to 1, without the prefix that belongs to JPEG but that some writers put into WebP.
+/// EXIF without the prefix that belongs to JPEG but that some writers put into WebP.
+fn plain_exif(found: image::ImageResult<Option<Vec<u8>>>) -> image::ImageResult<Option<Vec<u8>>> {
+    Ok(found?.map(|mut exif| {
+        if exif.starts_with(b"Exif\0\0") {
+            exif.drain(..6);
+        }
+        exif
+    }))
+}
+
+/// EXIF with the orientation set to 1, and the orientation that it spoke of.
 fn carried_exif(
     found: image::ImageResult<Option<Vec<u8>>>,
     notes: &mut Vec<String>,
-) -> Option<Vec<u8>> {
-    let Ok(exif) = found else {
+) -> (Option<Vec<u8>>, Orientation) {
+    let Ok(exif) = plain_exif(found) else {
         notes.push("damaged EXIF not carried".to_owned());
-        return None;
+        return (None, Orientation::NoTransforms);
     };
-    let mut exif = exif?;
-    if exif.starts_with(b"Exif\0\0") {
-        exif.drain(..6);
-    }
-    if make_upright(&mut exif) {
+    let Some(mut exif) = exif.filter(|exif| !exif.is_empty()) else {
+        return (None, Orientation::NoTransforms);
+    };
+    let (orientation, thumbnail_cut) = make_upright(&mut exif);
+    if thumbnail_cut {
         notes.push("EXIF thumbnail not carried: it was not upright".to_owned());
     }
-    Some(exif).filter(|exif| !exif.is_empty())
+    (Some(exif), orientation)
 }

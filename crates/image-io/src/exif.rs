@@ -136,25 +136,26 @@ fn describes_photo(tag: u16) -> bool {
     )
 }
 
-/// Sets the orientation in EXIF bytes to 1, in place. Returns whether the thumbnail directory was cut off: its picture
-/// is stored the way the sensor was held, and would be shown lying on its side when the photo around it is upright.
-pub(crate) fn make_upright(exif: &mut [u8]) -> bool {
-    let turned = Orientation::remove_from_exif_chunk(exif)
-        .is_some_and(|orientation| orientation != Orientation::NoTransforms);
-    if !turned {
-        return false;
+/// Sets the orientation in EXIF bytes to 1, in place. Returns what it was, and whether the thumbnail directory was cut
+/// off: its picture is stored the way the sensor was held, and would be shown lying on its side when the photo around it
+/// is upright.
+pub(crate) fn make_upright(exif: &mut [u8]) -> (Orientation, bool) {
+    let orientation =
+        Orientation::remove_from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms);
+    if orientation == Orientation::NoTransforms {
+        return (orientation, false);
     }
-    let cut = || -> Option<std::ops::Range<usize>> {
+    let pointer = || -> Option<std::ops::Range<usize>> {
         let (endian, offset) = read_header(exif)?;
         let offset = offset as usize;
         let next = offset + 2 + 12 * usize::from(endian.read_16(exif, offset)?);
         (endian.read_32(exif, next)? != 0).then_some(next..next + 4)
     };
-    let Some(next) = cut() else {
-        return false;
+    let Some(pointer) = pointer() else {
+        return (orientation, false);
     };
-    exif[next].fill(0);
-    true
+    exif[pointer].fill(0);
+    (orientation, true)
 }
 
 #[cfg(test)]
@@ -197,7 +198,7 @@ mod tests {
             let next = 8 + 2 + 12 * 4;
             bytes[next..next + 4].copy_from_slice(&endian.bytes_32(26));
             let mut turned = bytes.clone();
-            assert!(make_upright(&mut turned));
+            assert_eq!(make_upright(&mut turned), (Orientation::Rotate90, true));
             assert_eq!(turned[next..next + 4], [0; 4]);
             assert_eq!(
                 Orientation::from_exif_chunk(&turned),
@@ -210,7 +211,7 @@ mod tests {
             let value = at.unwrap() + 8;
             bytes[value..value + 2].copy_from_slice(&endian.bytes_16(1));
             let before = bytes.clone();
-            assert!(!make_upright(&mut bytes));
+            assert_eq!(make_upright(&mut bytes), (Orientation::NoTransforms, false));
             assert_eq!(bytes, before);
         }
     }

@@ -255,6 +255,43 @@ fn values_round_half_up_and_clamp() {
 }
 
 #[test]
+fn sixteen_bit_values_round_half_up_too() {
+    let mut pixel = photo(1, 2, BitDepth::Sixteen, ColorModel::Gray, false);
+    // 0.5 * 65535 = 32767.5 exactly
+    let row = [0.5, 0.5_f32.next_down()];
+    pixel.pixels = Array3::from_shape_fn((3, 1, 2), |(_, _, x)| row[x]);
+    for format in [Format::Png, Format::Tiff] {
+        let back = round_trip(&pixel, format);
+        let levels = [0, 1].map(|x| (back.pixels[[0, 0, x]] * 65_535.0).round());
+        assert_eq!(levels, [32_768.0, 32_767.0]);
+    }
+}
+
+#[test]
+fn exif_in_webp_may_carry_the_prefix_of_jpeg() {
+    let mut turned = exif();
+    let orientation = [0x01, 0x12, 0, 3, 0, 0, 0, 1];
+    let at = turned
+        .windows(8)
+        .position(|window| window == orientation)
+        .unwrap();
+    turned[at + 9] = 6;
+    let mut original = photo(3, 5, BitDepth::Eight, ColorModel::Rgb, false);
+    original.info.exif = Some([b"Exif\0\0", turned.as_slice()].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("turned.webp");
+    write(&path, &original, &WriteOptions::default()).unwrap();
+    let back = read(&path, &Limits::default()).unwrap();
+    assert_eq!((back.height(), back.width()), (5, 3));
+    assert_eq!(back.pixels[[0, 0, 2]], original.pixels[[0, 0, 0]]);
+    assert_eq!(back.info.exif, Some(exif()));
+    assert_eq!(
+        image_io::image_size(&path, &Limits::default()).unwrap(),
+        (3, 5)
+    );
+}
+
+#[test]
 fn what_is_no_photo_is_refused() {
     let options = WriteOptions::default();
     let good = photo(3, 4, BitDepth::Eight, ColorModel::Rgb, true);
