@@ -80,7 +80,7 @@ fn write_whole(path: &Path, target: &Path, bytes: &[u8], overwrite: bool) -> Res
         builder.permissions(std::fs::Permissions::from_mode(0o666))
     };
     let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
+    file.as_file_mut().write_all(bytes).map_err(failed)?;
     if let Ok(existing) = std::fs::metadata(target) {
         file.as_file()
             .set_permissions(existing.permissions())
