@@ -147,8 +147,10 @@ impl TrainConfig {
             action: "read the configuration",
             source,
         })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| Error::ConfigFile { path: path.to_owned(), problem: error.to_string() })?;
+        let config: Self = toml::from_str(&text).map_err(|error| Error::ConfigFile {
+            path: path.to_owned(),
+            problem: error.to_string(),
+        })?;
         config.validate()?;
         Ok(config)
     }
@@ -158,7 +160,9 @@ impl TrainConfig {
     /// # Errors
     /// If a path is not valid Unicode.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string_pretty(self).map_err(|error| Error::InvalidConfig { problems: vec![error.to_string()] })
+        toml::to_string_pretty(self).map_err(|error| Error::InvalidConfig {
+            problems: vec![error.to_string()],
+        })
     }
 
     /// Checks every field and reports all problems at once.
@@ -180,12 +184,24 @@ impl TrainConfig {
         };
         check(
             self.schema_version == SCHEMA_VERSION,
-            format!("schema_version is {}, this version reads {SCHEMA_VERSION}", self.schema_version),
+            format!(
+                "schema_version is {}, this version reads {SCHEMA_VERSION}",
+                self.schema_version
+            ),
         );
-        check(!self.photos.is_empty(), "photos: at least one folder is needed".into());
+        check(
+            !self.photos.is_empty(),
+            "photos: at least one folder is needed".into(),
+        );
         check(self.steps >= 1, "steps must be at least 1".into());
-        check((1..=4096).contains(&self.batch), format!("batch is {}, allowed are 1 to 4096", self.batch));
-        for (name, side) in [("crop", self.crop), ("validation_crop", self.validation_crop)] {
+        check(
+            (1..=4096).contains(&self.batch),
+            format!("batch is {}, allowed are 1 to 4096", self.batch),
+        );
+        for (name, side) in [
+            ("crop", self.crop),
+            ("validation_crop", self.validation_crop),
+        ] {
             let multiple = self.model.size_multiple() as usize;
             check(
                 (16..=2048).contains(&side) && side.checked_rem(multiple) == Some(0),
@@ -212,17 +228,26 @@ impl TrainConfig {
         }
         check(
             (0.0..=1.0).contains(&self.pure_noise_fraction),
-            format!("pure_noise_fraction is {}, allowed are 0 to 1", self.pure_noise_fraction),
+            format!(
+                "pure_noise_fraction is {}, allowed are 0 to 1",
+                self.pure_noise_fraction
+            ),
         );
         check(
-            self.guidance_scale_weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0),
+            self.guidance_scale_weights
+                .iter()
+                .all(|weight| weight.is_finite() && *weight >= 0.0),
             "guidance_scale_weights must be finite and not negative".into(),
         );
         check(
             self.validation_photos >= 1 && self.validation_crops >= 1,
             "validation needs at least one photograph and one crop".into(),
         );
-        if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig { problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::InvalidConfig { problems })
+        }
     }
 
     /// Learning rate of a 0-based step: linear warm-up, constant, half cosine to 0 at the end.

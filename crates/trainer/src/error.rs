@@ -32,7 +32,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// No usable photograph was found.
-    #[error("no photograph of at least {minimum}×{minimum} pixels in {folders}; {skipped} files were skipped")]
+    #[error(
+        "no photograph of at least {minimum}×{minimum} pixels in {folders}; {skipped} files were skipped"
+    )]
     NoPhotos {
         /// The folders that were searched.
         folders: String,
@@ -77,6 +79,9 @@ pub enum Error {
     /// Blur synthesis.
     #[error(transparent)]
     Blur(#[from] blur_synth::Error),
+    /// Image quality.
+    #[error(transparent)]
+    Quality(#[from] image_quality::Error),
     /// The model or its checkpoint.
     #[error(transparent)]
     Model(#[from] ms_guidance::Error),

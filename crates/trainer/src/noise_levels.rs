@@ -26,7 +26,10 @@ impl NoiseLevels {
     pub fn new(config: &TrainConfig) -> Result<Self> {
         let log_snr = |sigma: f64| -2.0 * sigma.ln();
         Ok(Self {
-            schedule: CosineLogSnr::new(log_snr(config.model.sigma_max), log_snr(config.model.sigma_min))?,
+            schedule: CosineLogSnr::new(
+                log_snr(config.model.sigma_max),
+                log_snr(config.model.sigma_min),
+            )?,
             largest: NoiseLevel::from_sigma(config.model.sigma_max)?,
             pure: (config.batch as f64 * config.pure_noise_fraction).round() as usize,
             batch: config.batch,
@@ -45,7 +48,12 @@ impl NoiseLevels {
                 if item >= spread {
                     return Ok(self.largest);
                 }
-                let u = Random::new(self.seed, LEVEL_STREAM, step * self.batch as u64 + item as u64).uniform();
+                let u = Random::new(
+                    self.seed,
+                    LEVEL_STREAM,
+                    step * self.batch as u64 + item as u64,
+                )
+                .uniform();
                 Ok(self.schedule.level((item as f64 + u) / spread as f64)?)
             })
             .collect()

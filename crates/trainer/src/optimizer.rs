@@ -56,7 +56,11 @@ impl AdamW {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { parameters, updates: 0, weight_decay })
+        Ok(Self {
+            parameters,
+            updates: 0,
+            weight_decay,
+        })
     }
 
     /// Euclidean norm over all gradients, as a scalar tensor.
@@ -64,7 +68,10 @@ impl AdamW {
     /// # Errors
     /// If libtorch rejects the shapes.
     pub fn gradient_norm(gradients: &[Tensor]) -> Result<Tensor> {
-        let norms = gradients.iter().map(|gradient| gradient.f_norm()).collect::<Result<Vec<_>, _>>()?;
+        let norms = gradients
+            .iter()
+            .map(|gradient| gradient.f_norm())
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Tensor::f_stack(&norms, 0)?.f_norm()?)
     }
 
@@ -85,27 +92,44 @@ impl AdamW {
         let correction1 = 1.0 - BETA1.powi(self.updates.min(i32::MAX as u64) as i32);
         let correction2 = 1.0 - BETA2.powi(self.updates.min(i32::MAX as u64) as i32);
         for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
-            let gradient = gradient.f_to_kind(Kind::Float)?.f_mul_scalar(gradient_scale)?;
-            parameter.exp_avg.f_mul_scalar_(BETA1)?.f_add_(&gradient.f_mul_scalar(1.0 - BETA1)?)?;
-            parameter
+            let gradient = gradient
+                .f_to_kind(Kind::Float)?
+                .f_mul_scalar(gradient_scale)?;
+            let _ = parameter
+                .exp_avg
+                .f_mul_scalar_(BETA1)?
+                .f_add_(&gradient.f_mul_scalar(1.0 - BETA1)?)?;
+            let _ = parameter
                 .exp_avg_sq
                 .f_mul_scalar_(BETA2)?
                 .f_add_(&gradient.f_square()?.f_mul_scalar_(1.0 - BETA2)?)?;
             let mut denominator = parameter.exp_avg_sq.f_sqrt()?;
-            let _ = denominator.f_mul_scalar_(1.0 / correction2.sqrt())?.f_add_scalar_(EPSILON)?;
-            let update = parameter.exp_avg.f_div(&denominator)?.f_mul_scalar_(-learning_rate / correction1)?;
+            let _ = denominator
+                .f_mul_scalar_(1.0 / correction2.sqrt())?
+                .f_add_scalar_(EPSILON)?;
+            let update = parameter
+                .exp_avg
+                .f_div(&denominator)?
+                .f_mul_scalar_(-learning_rate / correction1)?;
             // Decay shrinks weights, not biases.
             if self.weight_decay > 0.0 && parameter.value.dim() > 1 {
-                let _ = parameter.value.f_mul_scalar_(1.0 - learning_rate * self.weight_decay)?;
+                let _ = parameter
+                    .value
+                    .f_mul_scalar_(1.0 - learning_rate * self.weight_decay)?;
             }
             let _ = parameter.value.f_add_(&update)?;
-            let _ = parameter.average.f_lerp_(&parameter.value, 1.0 - ema_decay)?;
+            let _ = parameter
+                .average
+                .f_lerp_(&parameter.value, 1.0 - ema_decay)?;
         }
         Ok(())
     }
 
     /// The averaged weights by name (sharing memory).
     pub fn averages(&self) -> BTreeMap<String, Tensor> {
-        self.parameters.iter().map(|p| (p.name.clone(), p.average.shallow_clone())).collect()
+        self.parameters
+            .iter()
+            .map(|p| (p.name.clone(), p.average.shallow_clone()))
+            .collect()
     }
 }

@@ -54,7 +54,14 @@ impl PairSource {
                 total
             })
             .collect();
-        Ok(Self { photos, cumulative, blur, margin, crop, seed })
+        Ok(Self {
+            photos,
+            cumulative,
+            blur,
+            margin,
+            crop,
+            seed,
+        })
     }
 
     /// Side of the square of sharp pixels that a crop of `crop` pixels needs under `blur`.
@@ -74,14 +81,21 @@ impl PairSource {
         let pixel = random.below(self.cumulative.last().copied().unwrap_or(0));
         let photo = &self.photos[self.cumulative.partition_point(|&end| end <= pixel)];
         let degradation = self.blur.sample(random.next_u64())?;
-        let flips = [random.uniform() < 0.5, random.uniform() < 0.5, random.uniform() < 0.5];
+        let flips = [
+            random.uniform() < 0.5,
+            random.uniform() < 0.5,
+            random.uniform() < 0.5,
+        ];
         let margin = degradation.margin()?.min(self.margin);
         let side = self.crop + 2 * margin;
         let (top, left) = photo.detailed_corner(side, &mut random);
         let sharp = photo.square(top, left, side, flips);
         let blurry = degradation.apply_valid(sharp.view(), margin)?;
         let end = margin + self.crop;
-        Ok(Pair { sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(), blurry })
+        Ok(Pair {
+            sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(),
+            blurry,
+        })
     }
 
     /// `count` fixed pairs of one family from these photographs, in turn.
@@ -98,10 +112,18 @@ impl PairSource {
                 let margin = degradation.margin()?.min(self.margin);
                 let (top, left) = photo.detailed_corner(self.crop + 2 * self.margin, &mut random);
                 let inset = self.margin - margin;
-                let sharp = photo.square(top + inset, left + inset, self.crop + 2 * margin, [false; 3]);
+                let sharp = photo.square(
+                    top + inset,
+                    left + inset,
+                    self.crop + 2 * margin,
+                    [false; 3],
+                );
                 let blurry = degradation.apply_valid(sharp.view(), margin)?;
                 let end = margin + self.crop;
-                Ok(Pair { sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(), blurry })
+                Ok(Pair {
+                    sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(),
+                    blurry,
+                })
             })
             .collect()
     }
@@ -134,7 +156,10 @@ impl Batch {
                 .collect::<Result<Vec<_>>>()?;
             Ok(Tensor::f_stack(&tensors, 0)?)
         };
-        Ok(Self { sharp: stack(|pair| &pair.sharp)?, blurry: stack(|pair| &pair.blurry)? })
+        Ok(Self {
+            sharp: stack(|pair| &pair.sharp)?,
+            blurry: stack(|pair| &pair.blurry)?,
+        })
     }
 }
 
@@ -158,13 +183,20 @@ impl Loader {
                     break;
                 }
                 let first = step * batch as u64;
-                let pairs = (first..first + batch as u64).into_par_iter().map(|i| source.pair(i)).collect();
+                let pairs = (first..first + batch as u64)
+                    .into_par_iter()
+                    .map(|i| source.pair(i))
+                    .collect();
                 if sender.send(pairs).is_err() {
                     break;
                 }
             }
         });
-        Self { batches: Some(receiver), stop, thread: Some(thread) }
+        Self {
+            batches: Some(receiver),
+            stop,
+            thread: Some(thread),
+        }
     }
 
     /// The next batch.

@@ -37,7 +37,11 @@ pub struct PhotoSet {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let fail = |source| Error::Io { path: folder.to_owned(), action: "read the folder", source };
+    let fail = |source| Error::Io {
+        path: folder.to_owned(),
+        action: "read the folder",
+        source,
+    };
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.is_dir() {
@@ -53,10 +57,22 @@ fn decode(path: &Path, minimum: usize) -> std::result::Result<Photo, String> {
     let photo = image_io::read(path, &Limits::default()).map_err(|error| error.to_string())?;
     let (height, width) = (photo.height(), photo.width());
     if height.min(width) < minimum {
-        return Err(format!("{}: {width}×{height} is smaller than {minimum}×{minimum}", path.display()));
+        return Err(format!(
+            "{}: {width}×{height} is smaller than {minimum}×{minimum}",
+            path.display()
+        ));
     }
-    let samples = photo.pixels.iter().map(|&value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
-    Ok(Photo { path: path.to_owned(), height, width, samples })
+    let samples = photo
+        .pixels
+        .iter()
+        .map(|&value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
+        .collect();
+    Ok(Photo {
+        path: path.to_owned(),
+        height,
+        width,
+        samples,
+    })
 }
 
 impl PhotoSet {
@@ -72,15 +88,27 @@ impl PhotoSet {
         files.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
         let mut photos = Vec::new();
         let mut skipped = Vec::new();
-        for result in files.par_iter().map(|path| decode(path, minimum)).collect::<Vec<_>>() {
+        for result in files
+            .par_iter()
+            .map(|path| decode(path, minimum))
+            .collect::<Vec<_>>()
+        {
             match result {
                 Ok(photo) => photos.push(photo),
                 Err(reason) => skipped.push(reason),
             }
         }
         if photos.is_empty() {
-            let folders = folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
-            return Err(Error::NoPhotos { folders, minimum, skipped: skipped.len() });
+            let folders = folders
+                .iter()
+                .map(|f| f.display().to_string())
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(Error::NoPhotos {
+                folders,
+                minimum,
+                skipped: skipped.len(),
+            });
         }
         let mut bytes = Vec::new();
         for photo in &photos {
@@ -88,7 +116,11 @@ impl PhotoSet {
             bytes.extend(ms_guidance::checkpoint::sha256(&photo.samples).as_bytes());
         }
         let sha256 = ms_guidance::checkpoint::sha256(&bytes);
-        Ok(Self { photos, skipped, sha256 })
+        Ok(Self {
+            photos,
+            skipped,
+            sha256,
+        })
     }
 
     /// Splits off `count` photographs for validation (at most half of them), chosen by a hash of their names, so that the
@@ -100,7 +132,11 @@ impl PhotoSet {
         let held_out: std::collections::HashSet<usize> = order.into_iter().take(count).collect();
         let (mut training, mut validation) = (Vec::new(), Vec::new());
         for (index, photo) in self.photos.into_iter().enumerate() {
-            if held_out.contains(&index) { validation.push(photo) } else { training.push(photo) }
+            if held_out.contains(&index) {
+                validation.push(photo)
+            } else {
+                training.push(photo)
+            }
         }
         (training, validation)
     }
@@ -108,7 +144,11 @@ impl PhotoSet {
 
 impl Photo {
     fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 
     /// Number of pixels.
@@ -128,7 +168,9 @@ impl Photo {
         let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
         for y in (top + 1..top + side - 1).step_by(2) {
             for x in (left + 1..left + side - 1).step_by(2) {
-                let laplacian = self.luma(y - 1, x) + self.luma(y + 1, x) + self.luma(y, x - 1)
+                let laplacian = self.luma(y - 1, x)
+                    + self.luma(y + 1, x)
+                    + self.luma(y, x - 1)
                     + self.luma(y, x + 1)
                     - 4.0 * self.luma(y, x);
                 sum += laplacian;
@@ -137,14 +179,19 @@ impl Photo {
             }
         }
         let mean = sum / f64::max(count, 1.0);
-        (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt()
+        (squares / f64::max(count, 1.0) - mean * mean)
+            .max(0.0)
+            .sqrt()
     }
 
     /// Top left corner of a random square of `side` pixels with enough detail, or the best of a few.
     pub(crate) fn detailed_corner(&self, side: usize, random: &mut Random) -> (usize, usize) {
         let mut best = (-1.0, (0, 0));
         for _ in 0..CROP_TRIES {
-            let corner = (random.below(self.height - side + 1), random.below(self.width - side + 1));
+            let corner = (
+                random.below(self.height - side + 1),
+                random.below(self.width - side + 1),
+            );
             let detail = self.detail(corner.0, corner.1, side);
             if detail > best.0 {
                 best = (detail, corner);
@@ -157,7 +204,13 @@ impl Photo {
     }
 
     /// Square of `side` pixels at `top`, `left` as `[3, side, side]` in [0, 1], optionally mirrored and transposed.
-    pub(crate) fn square(&self, top: usize, left: usize, side: usize, flips: [bool; 3]) -> Array3<f32> {
+    pub(crate) fn square(
+        &self,
+        top: usize,
+        left: usize,
+        side: usize,
+        flips: [bool; 3],
+    ) -> Array3<f32> {
         let plane = self.pixels();
         let [mirror_y, mirror_x, transpose] = flips;
         Array3::from_shape_fn((3, side, side), |(channel, y, x)| {

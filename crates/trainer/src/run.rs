@@ -110,7 +110,9 @@ fn batch_loss(
 ) -> Result<StepLoss> {
     let device = noise.device();
     let per_item = |values: Vec<f32>| -> Result<Tensor> {
-        Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?.f_reshape([-1, 1, 1, 1])?)
+        Ok(Tensor::f_from_slice(&values)?
+            .f_to_device(device)?
+            .f_reshape([-1, 1, 1, 1])?)
     };
     let alpha = per_item(levels.iter().map(|level| level.alpha() as f32).collect())?;
     let sigma = per_item(levels.iter().map(|level| level.sigma_vp() as f32).collect())?;
@@ -138,7 +140,11 @@ fn batch_loss(
         config.model.size_multiple(),
     )?;
     let total = diffusion.f_add(&guidance.f_mul_scalar(config.guidance_weight)?)?;
-    Ok(StepLoss { total, diffusion, guidance })
+    Ok(StepLoss {
+        total,
+        diffusion,
+        guidance,
+    })
 }
 
 /// The log and the files of a run folder.
@@ -152,7 +158,11 @@ impl RunFolder {
         let folder = config.out.clone();
         let fail = |path: &Path, action| {
             let path = path.to_owned();
-            move |source| Error::Io { path, action, source }
+            move |source| Error::Io {
+                path,
+                action,
+                source,
+            }
         };
         std::fs::create_dir_all(&folder).map_err(fail(&folder, "create the run folder"))?;
         let state = folder.join(files::STATE);
@@ -206,15 +216,26 @@ pub fn run(
     let (skipped, data_sha256) = (set.skipped.clone(), set.sha256.clone());
     let (training, held_out) = set.split(config.validation_photos);
     let photos = training.len();
-    let source = Arc::new(PairSource::new(training, config.blur.clone(), config.crop, config.seed)?);
+    let source = Arc::new(PairSource::new(
+        training,
+        config.blur.clone(),
+        config.crop,
+        config.seed,
+    )?);
     let held_out = if held_out.is_empty() {
-        let _ = observe(Event::Note("only one photograph: it serves for validation as well".into()));
+        let _ = observe(Event::Note(
+            "only one photograph: it serves for validation as well".into(),
+        ));
         PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?.photos
     } else {
         held_out
     };
-    let validation_source =
-        PairSource::new(held_out, config.blur.clone(), config.validation_crop, config.seed)?;
+    let validation_source = PairSource::new(
+        held_out,
+        config.blur.clone(),
+        config.validation_crop,
+        config.seed,
+    )?;
     let validation = Validation::new(&validation_source, config.validation_crops, config.seed)?;
     drop(validation_source);
 
@@ -223,7 +244,8 @@ pub fn run(
     let model = GuidedUNet::new(&store.root(), &config.model)?;
     let averaged_store = nn::VarStore::new(device);
     let averaged = GuidedUNet::new(&averaged_store.root(), &config.model)?;
-    let averaged_variables: BTreeMap<String, Tensor> = averaged_store.variables().into_iter().collect();
+    let averaged_variables: BTreeMap<String, Tensor> =
+        averaged_store.variables().into_iter().collect();
     let mut optimizer = AdamW::new(store.variables().into_iter().collect(), config.weight_decay)?;
 
     let mut folder = RunFolder::open(config, resume)?;
@@ -234,7 +256,13 @@ pub fn run(
         0
     };
     let parameters = config.model.parameter_count();
-    let _ = observe(Event::Started { parameters, photos, skipped, resumed_at: first, total: config.steps });
+    let _ = observe(Event::Started {
+        parameters,
+        photos,
+        skipped,
+        resumed_at: first,
+        total: config.steps,
+    });
 
     let levels = NoiseLevels::new(config)?;
     let mut loader = Loader::start(source, config.batch, first);
@@ -243,18 +271,29 @@ pub fn run(
     let mut report = Report::new();
     while step < config.steps && !interrupted {
         let batch = loader.next_batch()?;
-        let batch =
-            Batch { sharp: batch.sharp.f_to_device(device)?, blurry: batch.blurry.f_to_device(device)? };
+        let batch = Batch {
+            sharp: batch.sharp.f_to_device(device)?,
+            blurry: batch.blurry.f_to_device(device)?,
+        };
         let drawn = levels.draw(step)?;
-        // The low half of the running crop number keys the noise; the step keys the rest.
+        // One noise field per crop: the step is folded into the seed, the place in the batch is the sample index.
         let samples: Vec<u32> = (0..config.batch as u32).collect();
         let key = config.seed ^ step.rotate_left(32);
         let noise = CounterNoise::new(key, samples, device).normal(
-            [config.batch as i64, 3, config.crop as i64, config.crop as i64],
+            [
+                config.batch as i64,
+                3,
+                config.crop as i64,
+                config.crop as i64,
+            ],
             0,
         )?;
         let loss = batch_loss(&model, config, &batch, &drawn, &noise)?;
-        let values: Vec<Tensor> = optimizer.parameters.iter().map(|p| p.value.shallow_clone()).collect();
+        let values: Vec<Tensor> = optimizer
+            .parameters
+            .iter()
+            .map(|p| p.value.shallow_clone())
+            .collect();
         let gradients = Tensor::f_run_backward(&[&loss.total], &values, false, false)?;
         let norm = AdamW::gradient_norm(&gradients)?.f_double_value(&[])?;
         let value = loss.total.f_double_value(&[])?;
@@ -265,9 +304,15 @@ pub fn run(
             optimizer.step(&gradients, scale, learning_rate, config.ema_decay_at(step))?;
         } else {
             non_finite += 1;
-            let _ = observe(Event::Note(format!("step {}: loss {value}, gradient norm {norm}; skipped", step + 1)));
+            let _ = observe(Event::Note(format!(
+                "step {}: loss {value}, gradient norm {norm}; skipped",
+                step + 1
+            )));
             if non_finite >= MAX_NON_FINITE {
-                return Err(Error::Diverged { step: step + 1, count: non_finite });
+                return Err(Error::Diverged {
+                    step: step + 1,
+                    count: non_finite,
+                });
             }
         }
         step += 1;
@@ -281,24 +326,45 @@ pub fn run(
                 "gradient_norm": norm, "learning_rate": learning_rate, "images_per_second": images_per_second,
             }))?;
         }
-        interrupted =
-            observe(Event::Step { step, total: config.steps, loss: value, images_per_second }).is_break();
+        interrupted = observe(Event::Step {
+            step,
+            total: config.steps,
+            loss: value,
+            images_per_second,
+        })
+        .is_break();
         let last = step == config.steps || interrupted;
         if step.is_multiple_of(config.validate_every) || last {
             copy_averages(&optimizer, &averaged_variables)?;
             report = validation.run(&averaged, device)?;
-            folder.write_log(&serde_json::json!({"type": "validation", "step": step, "report": report}))?;
-            interrupted |= observe(Event::Validation { step, report: report.clone() }).is_break();
+            folder.write_log(
+                &serde_json::json!({"type": "validation", "step": step, "report": report}),
+            )?;
+            interrupted |= observe(Event::Validation {
+                step,
+                report: report.clone(),
+            })
+            .is_break();
         }
         if step.is_multiple_of(config.checkpoint_every) || last {
             state::save(&state_path, &mut optimizer, config, &data_sha256, step)?;
             let description = describe(config, &data_sha256, step, &report);
             let path = folder.path(files::MODEL);
-            checkpoint::save(&path, &optimizer.averages(), &description, WeightFormat::Float16)?;
+            checkpoint::save(
+                &path,
+                &optimizer.averages(),
+                &description,
+                WeightFormat::Float16,
+            )?;
             interrupted |= observe(Event::Checkpoint { path }).is_break();
         }
     }
-    Ok(Outcome { step, interrupted, model: folder.path(files::MODEL), report })
+    Ok(Outcome {
+        step,
+        interrupted,
+        model: folder.path(files::MODEL),
+        report,
+    })
 }
 
 fn copy_averages(optimizer: &AdamW, averaged: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -314,11 +380,21 @@ fn copy_averages(optimizer: &AdamW, averaged: &BTreeMap<String, Tensor>) -> Resu
 fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report) -> Description {
     let mut metrics = BTreeMap::new();
     for (family, quality) in report {
-        metrics.insert(format!("validation_input_psnr_{family}"), quality.input_psnr);
-        metrics.insert(format!("validation_output_psnr_{family}"), quality.output_psnr);
+        metrics.insert(
+            format!("validation_input_psnr_{family}"),
+            quality.input_psnr,
+        );
+        metrics.insert(
+            format!("validation_output_psnr_{family}"),
+            quality.output_psnr,
+        );
     }
     // Folders are facts about a machine, not about the model.
-    let portable = TrainConfig { photos: Vec::new(), out: PathBuf::new(), ..config.clone() };
+    let portable = TrainConfig {
+        photos: Vec::new(),
+        out: PathBuf::new(),
+        ..config.clone()
+    };
     Description {
         config: config.model.clone(),
         provenance: Provenance {

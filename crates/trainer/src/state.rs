@@ -34,16 +34,32 @@ struct Progress {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn save(path: &Path, optimizer: &mut AdamW, config: &TrainConfig, data_sha256: &str, step: u64) -> Result<()> {
-    let unusable = |reason: String| Error::State { path: path.to_owned(), reason };
+pub(crate) fn save(
+    path: &Path,
+    optimizer: &mut AdamW,
+    config: &TrainConfig,
+    data_sha256: &str,
+    step: u64,
+) -> Result<()> {
+    let unusable = |reason: String| Error::State {
+        path: path.to_owned(),
+        reason,
+    };
     let mut stored: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for parameter in &mut optimizer.parameters {
         for (slot, pick) in SLOTS {
             let name = format!("{slot}:{}", parameter.name);
-            let tensor = pick(parameter).f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+            let tensor = pick(parameter)
+                .f_detach()?
+                .f_to_device(Device::Cpu)?
+                .f_contiguous()?;
             let mut bytes = vec![0; tensor.numel() * 4];
             tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-            stored.push((name, tensor.size().iter().map(|&n| n as usize).collect(), bytes));
+            stored.push((
+                name,
+                tensor.size().iter().map(|&n| n as usize).collect(),
+                bytes,
+            ));
         }
     }
     let views = stored
@@ -58,8 +74,11 @@ pub fn save(path: &Path, optimizer: &mut AdamW, config: &TrainConfig, data_sha25
         config: config.clone(),
     };
     let json = serde_json::to_string(&progress).map_err(|error| unusable(error.to_string()))?;
-    let bytes = safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), json)])))
-        .map_err(|error| unusable(error.to_string()))?;
+    let bytes = safetensors::serialize(
+        views,
+        Some(HashMap::from([(METADATA_KEY.to_owned(), json)])),
+    )
+    .map_err(|error| unusable(error.to_string()))?;
     Ok(write_atomically(path, &bytes)?)
 }
 
@@ -73,8 +92,14 @@ fn differences(saved: &TrainConfig, now: &TrainConfig) -> Vec<&'static str> {
         ("loss", saved.loss != now.loss),
         ("blur", saved.blur != now.blur),
         ("model", saved.model != now.model),
-        ("pure_noise_fraction", saved.pure_noise_fraction != now.pure_noise_fraction),
-        ("validation_photos", saved.validation_photos != now.validation_photos),
+        (
+            "pure_noise_fraction",
+            saved.pure_noise_fraction != now.pure_noise_fraction,
+        ),
+        (
+            "validation_photos",
+            saved.validation_photos != now.validation_photos,
+        ),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
@@ -85,19 +110,35 @@ fn differences(saved: &TrainConfig, now: &TrainConfig) -> Vec<&'static str> {
 ///
 /// # Errors
 /// If the file is damaged, or its run differs in a setting that decides what a step is.
-pub fn load(path: &Path, optimizer: &mut AdamW, config: &TrainConfig, data_sha256: &str) -> Result<u64> {
-    let unusable = |reason: String| Error::State { path: path.to_owned(), reason };
+pub(crate) fn load(
+    path: &Path,
+    optimizer: &mut AdamW,
+    config: &TrainConfig,
+    data_sha256: &str,
+) -> Result<u64> {
+    let unusable = |reason: String| Error::State {
+        path: path.to_owned(),
+        reason,
+    };
     let bytes = ms_guidance::checkpoint::read(path)?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
-    let json = metadata.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
+    let (_, metadata) =
+        SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|map| map.get(METADATA_KEY));
     let json = json.ok_or_else(|| unusable("it has no training metadata".into()))?;
-    let progress: Progress = serde_json::from_str(json).map_err(|error| unusable(error.to_string()))?;
+    let progress: Progress =
+        serde_json::from_str(json).map_err(|error| unusable(error.to_string()))?;
     let mut different = differences(&progress.config, config);
     if progress.data_sha256 != data_sha256 {
         different.push("photographs");
     }
     if !different.is_empty() {
-        return Err(Error::ResumeMismatch { path: path.to_owned(), difference: different.join(", ") });
+        return Err(Error::ResumeMismatch {
+            path: path.to_owned(),
+            difference: different.join(", "),
+        });
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
     if tensors.len() != SLOTS.len() * optimizer.parameters.len() {
@@ -107,7 +148,9 @@ pub fn load(path: &Path, optimizer: &mut AdamW, config: &TrainConfig, data_sha25
     for parameter in &mut optimizer.parameters {
         for (slot, pick) in SLOTS {
             let name = format!("{slot}:{}", parameter.name);
-            let view = tensors.tensor(&name).map_err(|error| unusable(error.to_string()))?;
+            let view = tensors
+                .tensor(&name)
+                .map_err(|error| unusable(error.to_string()))?;
             let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
             let target = pick(parameter);
             if shape != target.size() || view.dtype() != Dtype::F32 {

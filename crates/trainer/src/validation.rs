@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use blur_synth::Family;
 use diffusion_sched::{CounterNoise, Denoiser, Sigmas, initial_noise};
+use image_quality::{MetricProtocol, psnr};
 use ms_guidance::GuidedUNet;
+use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::Result;
 use crate::pairs::{Batch, Pair, PairSource};
 use crate::random::Random;
-use crate::Result;
 
 const NOISE_STREAM: u64 = 3;
 
-/// Mean PSNR in dB over the pairs of one family, RGB on [0, 1] without rounding.
+/// Mean PSNR in dB over the pairs of one family, protocol `rgb` of `image-quality`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Number of pairs.
@@ -42,10 +44,19 @@ pub struct Validation {
     seed: u64,
 }
 
-fn psnr(a: &Tensor, b: &Tensor) -> Result<f64> {
-    // Half the [-1, 1] range is the unit of [0, 1] images.
-    let mse = a.f_sub(b)?.f_square()?.f_mean(Kind::Double)?.f_double_value(&[])? / 4.0;
-    Ok(-10.0 * mse.max(1e-12).log10())
+/// The first image of `[N, 3, H, W]` in [-1, 1] as an array in [0, 1].
+fn to_array(image: &Tensor) -> Result<Array3<f32>> {
+    let image = image.f_to_device(Device::Cpu)?.f_select(0, 0)?;
+    let size = image.size();
+    let (height, width) = (size[1] as usize, size[2] as usize);
+    let mut array = Array3::<f32>::zeros((3, height, width));
+    if let Some(values) = array.as_slice_mut() {
+        image
+            .f_contiguous()?
+            .f_copy_data(values, 3 * height * width)?;
+    }
+    array.mapv_inplace(|value| (value + 1.0) / 2.0);
+    Ok(array)
 }
 
 impl Validation {
@@ -67,6 +78,7 @@ impl Validation {
     /// If libtorch is out of memory.
     pub fn run(&self, model: &GuidedUNet, device: Device) -> Result<Report> {
         let _no_grad = tch::no_grad_guard();
+        let protocol = MetricProtocol::rgb();
         let mut report = Report::new();
         let (mut all_in, mut all_out, mut all) = (0.0, 0.0, 0);
         for (family_index, (family, pairs)) in self.sets.iter().enumerate() {
@@ -74,28 +86,38 @@ impl Validation {
             for (index, pair) in pairs.iter().enumerate() {
                 let batch = Batch::new(std::slice::from_ref(pair))?;
                 let blurry = batch.blurry.f_to_device(device)?;
-                let sharp = batch.sharp.f_to_device(device)?;
                 let conditioned = model.condition(&blurry, Kind::Float)?;
                 let sigma = model.config().sigma_max;
                 let key = (family_index * pairs.len() + index) as u64;
                 let seed = Random::new(self.seed, NOISE_STREAM, key).next_u64();
                 let mut noise = CounterNoise::new(seed, [0], device);
                 let side = blurry.size()[2];
-                let noise = initial_noise(&mut noise, [1, 3, side, side], &Sigmas::new(vec![sigma, 0.0])?)?;
+                let noise = initial_noise(
+                    &mut noise,
+                    [1, 3, side, side],
+                    &Sigmas::new(vec![sigma, 0.0])?,
+                )?;
                 let restored = conditioned.target_to_image(&conditioned.denoise(&noise, sigma)?)?;
-                input += psnr(&blurry, &sharp)?;
-                output += psnr(&restored.f_clamp(-1.0, 1.0)?, &sharp)?;
+                let restored = to_array(&restored)?;
+                input += psnr(pair.blurry.view(), pair.sharp.view(), &protocol)?;
+                output += psnr(restored.view(), pair.sharp.view(), &protocol)?;
             }
             let count = pairs.len() as f64;
-            let quality =
-                Quality { pairs: pairs.len(), input_psnr: input / count, output_psnr: output / count };
+            let quality = Quality {
+                pairs: pairs.len(),
+                input_psnr: input / count,
+                output_psnr: output / count,
+            };
             report.insert(family.name().to_owned(), quality);
             all_in += input;
             all_out += output;
             all += pairs.len();
         }
-        let quality =
-            Quality { pairs: all, input_psnr: all_in / all as f64, output_psnr: all_out / all as f64 };
+        let quality = Quality {
+            pairs: all,
+            input_psnr: all_in / all as f64,
+            output_psnr: all_out / all as f64,
+        };
         report.insert("all".to_owned(), quality);
         Ok(report)
     }

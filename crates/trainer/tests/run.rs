@@ -1,0 +1,281 @@
+//! Whole runs with the smallest network on photographs made here: resume, determinism and faults.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use image_io::{Format, Photo, PhotoInfo, WriteOptions};
+use ndarray::Array3;
+use trainer::{Error, Event, PairSource, PhotoSet, TrainConfig, files};
+
+const SIDE: usize = 176;
+
+/// A photograph with edges at many scales; `kind` shifts them.
+fn write_photo(path: &Path, kind: usize) {
+    let pixels = Array3::from_shape_fn((3, SIDE, SIDE), |(channel, y, x)| {
+        let checker = |size: usize| ((y + kind * 3) / size + x / size + channel) % 2;
+        0.1 + 0.2 * (checker(3) + checker(11) + checker(37)) as f32 + 0.1 * (kind % 3) as f32
+    });
+    let photo = Photo {
+        pixels,
+        alpha: None,
+        info: PhotoInfo::new(Format::Png),
+    };
+    image_io::write(path, &photo, &WriteOptions::default()).unwrap();
+}
+
+fn photos(folder: &Path, count: usize) -> PathBuf {
+    let photos = folder.join("photos");
+    std::fs::create_dir_all(&photos).unwrap();
+    for kind in 0..count {
+        write_photo(&photos.join(format!("photo-{kind}.png")), kind);
+    }
+    photos
+}
+
+fn config(folder: &Path, out: &str, steps: u64) -> TrainConfig {
+    TrainConfig {
+        steps,
+        validate_every: 1000,
+        checkpoint_every: 2,
+        ..TrainConfig::tiny(vec![folder.join("photos")], folder.join(out))
+    }
+}
+
+fn train(config: &TrainConfig, resume: bool) -> trainer::Result<trainer::Outcome> {
+    trainer::run(config, resume, &mut |_| ControlFlow::Continue(()))
+}
+
+fn bytes(config: &TrainConfig, name: &str) -> Vec<u8> {
+    std::fs::read(config.out.join(name)).unwrap()
+}
+
+#[test]
+fn interrupted_and_resumed_equals_uninterrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 3);
+    let whole = config(folder.path(), "whole", 6);
+    train(&whole, false).unwrap();
+
+    let parts = config(folder.path(), "parts", 6);
+    let outcome = trainer::run(&parts, false, &mut |event| match event {
+        Event::Step { step: 3, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .unwrap();
+    assert!(outcome.interrupted);
+    assert_eq!(outcome.step, 3);
+    let mut resumed_at = 0;
+    let outcome = trainer::run(&parts, true, &mut |event| {
+        if let Event::Started { resumed_at: at, .. } = event {
+            resumed_at = at;
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!((resumed_at, outcome.step), (3, 6));
+    assert_eq!(
+        bytes(&whole, files::MODEL),
+        bytes(&parts, files::MODEL),
+        "bit-exact"
+    );
+
+    // A run that differs in one step is told apart, so the comparison above means something.
+    let longer = config(folder.path(), "longer", 7);
+    train(&longer, false).unwrap();
+    assert_ne!(bytes(&whole, files::MODEL), bytes(&longer, files::MODEL));
+}
+
+#[test]
+fn the_shipped_file_loads_strictly_and_tells_where_it_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 2);
+    let config = config(folder.path(), "run", 2);
+    train(&config, false).unwrap();
+    let model =
+        ms_guidance::checkpoint::load(&bytes(&config, files::MODEL), tch::Device::Cpu).unwrap();
+    assert_eq!(model.provenance.steps, 2);
+    assert_eq!(model.provenance.total_images, 8);
+    assert!(
+        model
+            .provenance
+            .metrics
+            .contains_key("validation_output_psnr_all")
+    );
+    let text = serde_json::to_string(&model.provenance).unwrap();
+    assert!(
+        !text.contains(folder.path().to_str().unwrap()),
+        "no path of this machine in the model"
+    );
+    let log = String::from_utf8(bytes(&config, files::LOG)).unwrap();
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    assert_eq!(
+        TrainConfig::from_file(&config.out.join(files::CONFIG)).unwrap(),
+        config
+    );
+}
+
+#[test]
+fn pairs_do_not_depend_on_threads_and_differ_from_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder_of_photos = photos(folder.path(), 3);
+    let source = |seed| {
+        let set = PhotoSet::read(std::slice::from_ref(&folder_of_photos), 64).unwrap();
+        PairSource::new(set.photos, blur_synth::BlurMix::standard(), 32, seed).unwrap()
+    };
+    let one = source(1);
+    let in_pool = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| one.pair(7).unwrap())
+    };
+    let (a, b) = (in_pool(1), in_pool(3));
+    assert_eq!(a.blurry, b.blurry);
+    assert_eq!(a.sharp, b.sharp);
+    assert_ne!(a.sharp, one.pair(8).unwrap().sharp);
+    assert_ne!(a.sharp, source(2).pair(7).unwrap().sharp);
+    assert_eq!(a.sharp.dim(), (3, 32, 32));
+    assert_ne!(a.sharp, a.blurry);
+}
+
+#[test]
+fn a_corrupt_and_a_small_photo_are_skipped_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder_of_photos = photos(folder.path(), 2);
+    std::fs::write(
+        folder_of_photos.join("broken.png"),
+        b"\x89PNG\r\n\x1a\nnot really",
+    )
+    .unwrap();
+    let mut skipped = Vec::new();
+    trainer::run(&config(folder.path(), "run", 1), false, &mut |event| {
+        if let Event::Started {
+            skipped: names,
+            photos,
+            ..
+        } = event
+        {
+            assert_eq!(photos, 1, "two readable ones, of which one validates");
+            skipped = names;
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(skipped.len(), 1);
+    assert!(skipped[0].contains("broken.png"), "{skipped:?}");
+}
+
+#[test]
+fn unusable_folders_and_runs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = config(folder.path(), "run", 1);
+    assert!(matches!(train(&missing, false), Err(Error::Io { .. })));
+
+    std::fs::create_dir(folder.path().join("photos")).unwrap();
+    assert!(matches!(
+        train(&missing, false),
+        Err(Error::NoPhotos { .. })
+    ));
+
+    photos(folder.path(), 2);
+    let run = config(folder.path(), "run", 2);
+    train(&run, false).unwrap();
+    assert!(
+        matches!(train(&run, false), Err(Error::RunExists { .. })),
+        "a finished run is not overwritten"
+    );
+
+    let other = TrainConfig {
+        batch: 5,
+        steps: 4,
+        ..run.clone()
+    };
+    match train(&other, true) {
+        Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "batch"),
+        outcome => panic!("{outcome:?}"),
+    }
+
+    let state = run.out.join(files::STATE);
+    let good = std::fs::read(&state).unwrap();
+    for length in [0, 7, 100, good.len() / 2, good.len() - 1] {
+        std::fs::write(&state, &good[..length]).unwrap();
+        assert!(
+            matches!(train(&run, true), Err(Error::State { .. })),
+            "truncated to {length}"
+        );
+    }
+    std::fs::write(&state, &good).unwrap();
+    write_photo(&folder.path().join("photos/new.png"), 9);
+    match train(&run, true) {
+        Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "photographs"),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[test]
+fn configuration_problems_are_reported_together() {
+    let mut config = TrainConfig::tiny(Vec::new(), "run".into());
+    config.steps = 0;
+    config.crop = 33;
+    config.learning_rate = f64::NAN;
+    config.model.sigma_min = -1.0;
+    match config.validate() {
+        Err(Error::InvalidConfig { problems }) => assert_eq!(problems.len(), 5, "{problems:#?}"),
+        outcome => panic!("{outcome:?}"),
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let good = TrainConfig::tiny(vec!["photos".into()], "run".into())
+        .to_toml()
+        .unwrap();
+    std::fs::write(&path, format!("colour = 3\n{good}")).unwrap();
+    match TrainConfig::from_file(&path) {
+        Err(Error::ConfigFile { problem, .. }) => assert!(problem.contains("colour"), "{problem}"),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[test]
+fn learning_rate_rises_stays_and_falls_to_nothing() {
+    let mut config = TrainConfig::tiny(vec!["photos".into()], "run".into());
+    (config.steps, config.batch, config.learning_rate) = (100, 10, 1e-3);
+    (config.lr_warmup_images, config.lr_decay_images) = (100, 400);
+    assert!((config.learning_rate_at(0) - 1e-4).abs() < 1e-12);
+    assert!((config.learning_rate_at(9) - 1e-3).abs() < 1e-12);
+    assert!((config.learning_rate_at(60) - 1e-3).abs() < 1e-12);
+    assert!(
+        (config.learning_rate_at(80) - 0.5e-3).abs() < 1e-12,
+        "half-way down the cosine"
+    );
+    assert!(config.learning_rate_at(99) < 2e-6);
+    // 2^-(batch / half-life) once the start is over.
+    config.ema_half_life_images = 40.0;
+    assert!((config.ema_decay_at(1000) - 0.5f64.powf(0.25)).abs() < 1e-12);
+}
+
+#[test]
+fn noise_levels_cover_the_schedule_and_its_end() {
+    let mut config = TrainConfig::tiny(vec!["photos".into()], "run".into());
+    (config.batch, config.pure_noise_fraction) = (16, 0.5);
+    let levels = trainer::NoiseLevels::new(&config).unwrap();
+    let drawn: Vec<f64> = (0..200)
+        .flat_map(|step| levels.draw(step).unwrap())
+        .map(|level| level.sigma())
+        .collect();
+    let largest = drawn
+        .iter()
+        .filter(|&&sigma| (sigma - config.model.sigma_max).abs() < 1e-9)
+        .count();
+    assert_eq!(largest, 200 * 8);
+    // In the time of the cosine schedule, σ̃ = tan(angle) is 1 near the middle: about half of the others lie below.
+    let below = drawn.iter().filter(|&&sigma| sigma < 1.0).count() as f64 / (200.0 * 8.0);
+    assert!((below - 0.5).abs() < 0.05, "{below}");
+    assert!(
+        drawn
+            .iter()
+            .all(|&s| s >= config.model.sigma_min * 0.999 && s <= config.model.sigma_max * 1.001)
+    );
+}
