@@ -71,6 +71,8 @@ impl Step {
                     "--package",
                     "xtask",
                     "--all-targets",
+                    "--profile",
+                    "xtask",
                     "--target-dir",
                 ];
                 workspace::run(

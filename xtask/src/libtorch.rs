@@ -177,6 +177,21 @@ fn ready(destination: &Path) -> Option<Libtorch> {
     Some(found)
 }
 
+/// Whether what is at `destination` may be from `source`. A folder that was not made by this task is from anywhere.
+fn is_from(destination: &Path, source: Source) -> bool {
+    let is_link = destination.is_symlink();
+    match source {
+        Source::Auto | Source::Environment => true,
+        Source::Python => is_link,
+        Source::Wheel | Source::Archive => {
+            let is_wheel = |marker: Marker| marker.source.contains(".whl");
+            !is_link
+                && Marker::read(destination)
+                    .is_none_or(|marker| is_wheel(marker) == (source == Source::Wheel))
+        }
+    }
+}
+
 /// The `LIBTORCH` that a user set. cargo itself sets it to `usual` for everything that it runs, this task
 /// included, and that one is no wish of the user.
 fn own_libtorch(value: Option<std::ffi::OsString>, usual: &Path) -> Option<PathBuf> {
@@ -251,6 +266,24 @@ mod tests {
             own_libtorch(Some("/opt/libtorch".into()), usual),
             Some("/opt/libtorch".into())
         );
+    }
+
+    #[test]
+    fn a_source_that_was_asked_for_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let installed = folder.path().join("installed");
+        std::fs::create_dir_all(installed.join("lib")).unwrap();
+        assert!(is_from(&installed, Source::Wheel) && is_from(&installed, Source::Archive));
+        Marker::describe(&installed, VERSION, "torch-2.11.0.whl sha256:0")
+            .unwrap()
+            .write(&installed)
+            .unwrap();
+        assert!(is_from(&installed, Source::Auto) && is_from(&installed, Source::Wheel));
+        assert!(!is_from(&installed, Source::Archive) && !is_from(&installed, Source::Python));
+        let linked = folder.path().join("linked");
+        install::link(&installed, &linked).unwrap();
+        assert!(is_from(&linked, Source::Auto) && is_from(&linked, Source::Python));
+        assert!(!is_from(&linked, Source::Wheel) && !is_from(&linked, Source::Archive));
     }
 
     #[test]

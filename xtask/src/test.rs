@@ -63,7 +63,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let target = workspace::xtask_target();
     let target = target.to_string_lossy();
     // xtask is built for itself in a folder of its own, where its dependencies are compiled already.
-    let xtask_tests = ["test", "--package", "xtask", "--target-dir", &target];
+    let xtask_tests = [
+        "test",
+        "--package",
+        "xtask",
+        "--profile",
+        "xtask",
+        "--target-dir",
+        &target,
+    ];
     let without_torch = [
         "test",
         "--package",
