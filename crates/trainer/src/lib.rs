@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod loss;
 mod noise_levels;
 mod optimizer;
 mod pairs;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use diffusion_sched::{CounterNoise, NoiseLevel, NoiseSource};
+use diffusion_sched::{CounterNoise, NoiseSource};
+use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
-use ms_guidance::{GuidedUNet, guidance_loss};
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Tensor, nn};
 
-use crate::config::Loss;
+use crate::loss::batch_loss;
 use crate::noise_levels::NoiseLevels;
 use crate::optimizer::AdamW;
 use crate::pairs::{Batch, Loader, PairSource};
@@ -91,60 +91,6 @@ pub struct Outcome {
     pub model: PathBuf,
     /// The last validation.
     pub report: Report,
-}
-
-/// Losses of one step, as scalars on the device.
-struct StepLoss {
-    total: Tensor,
-    diffusion: Tensor,
-    guidance: Tensor,
-}
-
-/// The loss of one batch: mean |target − prediction| (or squared) + weight · L_guide.
-fn batch_loss(
-    model: &GuidedUNet,
-    config: &TrainConfig,
-    batch: &Batch,
-    levels: &[NoiseLevel],
-    noise: &Tensor,
-) -> Result<StepLoss> {
-    let device = noise.device();
-    let per_item = |values: Vec<f32>| -> Result<Tensor> {
-        Ok(Tensor::f_from_slice(&values)?
-            .f_to_device(device)?
-            .f_reshape([-1, 1, 1, 1])?)
-    };
-    let alpha = per_item(levels.iter().map(|level| level.alpha() as f32).collect())?;
-    let sigma = per_item(levels.iter().map(|level| level.sigma_vp() as f32).collect())?;
-    let target = model.image_to_target(&batch.sharp, &batch.blurry)?;
-    let noisy = target.f_mul(&alpha)?.f_add(&noise.f_mul(&sigma)?)?;
-    let wanted = match config.model.prediction_type {
-        diffusion_sched::PredictionType::Epsilon => noise.shallow_clone(),
-        diffusion_sched::PredictionType::VPrediction => {
-            noise.f_mul(&alpha)?.f_sub(&target.f_mul(&sigma)?)?
-        }
-        diffusion_sched::PredictionType::Sample => target,
-    };
-    let features = model.guidance().features(&batch.blurry)?;
-    let predicted = model.predict(&noisy, &batch.blurry, &alpha.f_reshape([-1])?, &features)?;
-    let error = predicted.f_sub(&wanted)?;
-    let diffusion = match config.loss {
-        Loss::L1 => error.f_abs()?,
-        Loss::L2 => error.f_square()?,
-    }
-    .f_mean(Kind::Float)?;
-    let guidance = guidance_loss(
-        &model.guidance().predictions(&features)?,
-        &batch.sharp,
-        &config.guidance_scale_weights,
-        config.model.size_multiple(),
-    )?;
-    let total = diffusion.f_add(&guidance.f_mul_scalar(config.guidance_weight)?)?;
-    Ok(StepLoss {
-        total,
-        diffusion,
-        guidance,
-    })
 }
 
 /// The log and the files of a run folder.
