@@ -96,6 +96,8 @@ fn convergence_orders() {
 
 /// Mean and variance of what a sampler makes of Gaussian images, over all pixels.
 fn sample_moments(sampler: &dyn Sampler, steps: usize, image: &Gaussian, side: i64) -> (f64, f64) {
+    // Threads of libtorch only wait for each other on tensors this small.
+    tch::set_num_threads(1);
     let sigmas = Sigmas::karras(steps, 0.01, 80.0, 7.0).unwrap();
     let mut noise = CounterNoise::new(11, [0], Device::Cpu);
     let start = initial_noise(&mut noise, [1, 1, side, side], &sigmas).unwrap();
@@ -174,7 +176,7 @@ fn ancestral_samplers_reach_the_predicted_distribution() {
         mean: -0.4,
         deviation: 0.5,
     };
-    for steps in [1, 2, 5, 20, 60] {
+    for steps in [1, 2, 5, 20] {
         for (large, variance) in [(false, DdpmVariance::Posterior), (true, DdpmVariance::Beta)] {
             let got = sample_moments(&Ddpm { variance }, steps, &image, 256);
             let expected = ancestral_moments(steps, &image, large);
@@ -196,22 +198,22 @@ fn stochastic_samplers_reach_the_image_distribution() {
         mean: -0.4,
         deviation: 0.5,
     };
-    let side = 256;
-    let standard_error = f64::sqrt(2.0 / (side * side) as f64);
     // Relative bias of the variance that this number of steps leaves: first order, but for the last.
-    let cases: [(&dyn Sampler, usize, f64); 4] = [
-        (&Ddpm::default(), 400, 0.03),
+    let cases: [(&dyn Sampler, usize, i64, f64); 4] = [
+        (&Ddpm::default(), 400, 128, 0.03),
         (
             &Ddpm {
                 variance: DdpmVariance::Beta,
             },
             400,
+            128,
             0.03,
         ),
-        (&Ddim::new(0.5).unwrap(), 400, 0.03),
-        (&DpmPp2mSde::default(), 100, 0.003),
+        (&Ddim::new(0.5).unwrap(), 400, 128, 0.03),
+        (&DpmPp2mSde::default(), 100, 256, 0.003),
     ];
-    for (sampler, steps, bias) in cases {
+    for (sampler, steps, side, bias) in cases {
+        let standard_error = f64::sqrt(2.0 / (side * side) as f64);
         let (variance, mean) = sample_moments(sampler, steps, &image, side);
         let relative = variance / image.deviation.powi(2) - 1.0;
         println!(

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use diffusion_sched::sampler::{FirstOrder, unobserved};
 use diffusion_sched::{
     BetaSchedule, CosineLogSnr, CounterNoise, Ddim, Ddpm, Denoiser, DiscreteSchedule, Error, Euler,
-    Heun, INITIAL_STEP, NoiseLevel, NoiseSource, Preconditioned, PredictionType, Result, Sampler,
-    SamplerKind, Sigmas, Step, TimestepSpacing, initial_noise,
+    Heun, INITIAL_STEP, MAX_STEPS, NoiseLevel, NoiseSource, Preconditioned, PredictionType, Result,
+    Sampler, SamplerKind, Sigmas, Step, TimestepSpacing, initial_noise,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -37,6 +37,8 @@ fn run(
     sigmas: &Sigmas,
     noise: &mut dyn NoiseSource,
 ) -> Result<Tensor> {
+    // Threads of libtorch only wait for each other on tensors this small.
+    tch::set_num_threads(1);
     let start = initial_noise(noise, shape, sigmas)?;
     sampler.sample(denoiser, start, sigmas, noise, &mut unobserved)
 }
@@ -352,6 +354,8 @@ fn counter_noise_is_the_documented_field() {
         start,
         noise.normal([2, 3, 4, 6], INITIAL_STEP).unwrap() * 80.0
     );
+    // Its numbers are used once: no step can have its index.
+    assert!(INITIAL_STEP as usize > MAX_STEPS);
 }
 
 /// A loop written by hand with [`FirstOrder::step`] is the sampler.

@@ -53,8 +53,8 @@ pub fn unobserved(_: &Step<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// A way from noise to an image.
-pub trait Sampler {
+/// A way from noise to an image. Samplers hold settings only, so one can serve many threads.
+pub trait Sampler: Send + Sync {
     /// Name as on a command line, for instance `dpmpp-2m`.
     fn name(&self) -> &'static str;
 
