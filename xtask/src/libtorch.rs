@@ -122,14 +122,15 @@ fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
             ));
         }
     }
-    if !arguments.reinstall
+    let is_kept = || !arguments.reinstall && is_from(&destination, arguments.from);
+    if is_kept()
         && let Some(found) = ready(&destination)
     {
         return Ok(found);
     }
     let _lock = Lock::take(&destination)?;
     // Another run may have installed it while this one waited.
-    if !arguments.reinstall
+    if is_kept()
         && let Some(found) = ready(&destination)
     {
         return Ok(found);

@@ -223,10 +223,19 @@ mod tests {
     fn a_link_is_replaced_and_nothing_stays_behind() {
         let folder = tempfile::tempdir().unwrap();
         let destination = folder.path().join("libtorch");
-        link(&folder.path().join("gone"), &destination).unwrap();
-        link(Path::new("/"), &destination).unwrap();
-        assert_eq!(fs::read_link(&destination).unwrap(), Path::new("/"));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        for torch in [&first, &second] {
+            fs::create_dir(torch).unwrap();
+            fs::write(torch.join("of_the_user"), "kept").unwrap();
+        }
+        link(&first, &destination).unwrap();
+        link(&second, &destination).unwrap();
+        assert_eq!(fs::read_link(&destination).unwrap(), second);
+        assert_eq!(
+            fs::read_to_string(first.join("of_the_user")).unwrap(),
+            "kept"
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[test]
