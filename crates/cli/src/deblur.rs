@@ -321,13 +321,11 @@ impl<'a> Session<'a> {
             overwrite: self.plan.overwrite,
             ..WriteOptions::default()
         };
-        let mut notes = Vec::new();
+        let restored = photo.with_pixels(restoration.image);
+        let mut notes = image_io::write(&outputs.photo, &restored, &options)?;
         if let Some(path) = &outputs.compare {
-            image_io::write(
-                path,
-                &pictures::compare(&photo, restoration.image.view()),
-                &options,
-            )?;
+            let sheet = pictures::compare(&photo, restored.pixels.view());
+            image_io::write(path, &sheet, &options)?;
         }
         if let (Some(path), Some(spread)) = (&outputs.uncertainty, &restoration.spread) {
             let map = pictures::heat_map(spread);
@@ -340,18 +338,6 @@ impl<'a> Session<'a> {
         for (path, prediction) in outputs.guidance.iter().zip(&restoration.guidance) {
             image_io::write(path, &pictures::gray(prediction), &options)?;
         }
-        let Photo {
-            pixels,
-            alpha,
-            info,
-        } = photo;
-        drop(pixels);
-        let restored = Photo {
-            pixels: restoration.image,
-            alpha,
-            info,
-        };
-        notes.extend(image_io::write(&outputs.photo, &restored, &options)?);
         Ok(notes)
     }
 }

@@ -1,6 +1,7 @@
 //! From what was typed as INPUT to image files.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use image_io::is_supported;
@@ -24,14 +25,15 @@ pub(crate) fn expand(typed: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     let mut seen = HashSet::new();
     for path in typed {
-        let found = if path.is_dir() {
-            folder(path)
-        } else if path.exists() || path.is_symlink() {
-            Ok(vec![path.clone()])
-        } else if let Some(pattern) = path.to_str().filter(|text| text.contains(['*', '?', '['])) {
-            matches(pattern)
-        } else {
-            Err(Problem::new("not found").hint("check the spelling and the folder"))
+        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']));
+        let found = match (std::fs::metadata(path), pattern) {
+            (Ok(metadata), _) if metadata.is_dir() => folder(path),
+            (Err(error), Some(pattern)) if error.kind() == ErrorKind::NotFound => matches(pattern),
+            (Err(error), None) if error.kind() == ErrorKind::NotFound => {
+                Err(Problem::new("not found").hint("check the spelling and the folder"))
+            }
+            // What cannot be read fails later, with its reason.
+            _ => Ok(vec![path.clone()]),
         };
         match found {
             Ok(files) => {

@@ -98,12 +98,12 @@ pub(crate) fn write_json<T: Serialize>(kind: &str, data: &T) {
 /// Prints data on stdout. A reader that has gone away (`… | head`) is no failure: the work goes on, unread.
 pub(crate) fn write_stdout(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if let Err(error) = stdout
+    let written = stdout
         .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
+        .and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
     {
-        if error.kind() != ErrorKind::BrokenPipe {
-            tracing::error!("cannot write to stdout: {error}");
-        }
+        tracing::error!("cannot write to stdout: {error}");
     }
 }

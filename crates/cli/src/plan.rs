@@ -226,8 +226,10 @@ fn output_name(input: &Path) -> PathBuf {
         return name;
     }
     let mut head = Vec::new();
-    // A file that cannot be read fails later, with its reason.
-    let _ = File::open(input).and_then(|file| file.take(16).read_to_end(&mut head));
+    // A file that cannot be read fails later, with its reason; opening a pipe would wait for a writer.
+    if input.is_file() {
+        let _ = File::open(input).and_then(|file| file.take(16).read_to_end(&mut head));
+    }
     name.with_extension(
         Format::from_content(&head)
             .unwrap_or(Format::Png)

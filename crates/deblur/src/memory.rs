@@ -113,3 +113,54 @@ pub fn tile_bytes_per_pixel(config: &GuidedUNetConfig, kind: Kind) -> u64 {
 fn bytes_of(kind: Kind) -> f64 {
     if kind == Kind::BFloat16 { 2.0 } else { 4.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_megapixels_fit_into_the_limit_in_every_mode() {
+        let config = GuidedUNetConfig::small();
+        let pixels = 4000 * 3000;
+        let uncertain = Options {
+            uncertainty: true,
+            ..Options::mean()
+        };
+        for options in [
+            Options::mean(),
+            Options::sample(20),
+            Options::average(8, 20),
+            uncertain,
+        ] {
+            for kind in [Kind::Float, Kind::BFloat16] {
+                let tile =
+                    tile_pixels(CPU_LIMIT, &config, &options, Device::Cpu, kind, pixels) as u64;
+                let whole = whole_photo_bytes(&config, &options, Device::Cpu, kind, pixels as u64);
+                let all = CPU_BASE + whole + tile * tile_bytes_per_pixel(&config, kind);
+                assert!(all <= CPU_LIMIT, "{options:?}, {kind:?}: {all} bytes");
+                assert!(
+                    tile > 500_000,
+                    "{options:?}, {kind:?}: tiles of {tile} pixels are small"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_users_limit_wins() {
+        assert_eq!(limit(Device::Cpu, Some(7)), 7);
+        assert!(limit(Device::Cpu, None) <= CPU_LIMIT);
+        let tile = |limit| {
+            tile_pixels(
+                limit,
+                &GuidedUNetConfig::small(),
+                &Options::mean(),
+                Device::Cpu,
+                Kind::Float,
+                1_000_000,
+            )
+        };
+        assert!(tile(2_000_000_000) > tile(1_000_000_000));
+        assert_eq!(tile(0), tile(1), "tiles have a smallest size");
+    }
+}

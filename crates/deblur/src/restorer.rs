@@ -82,13 +82,13 @@ impl Restorer {
         let model = checkpoint.load(device)?;
         let layout = Layout::new(1, 1, 0, model.network.config().size_multiple());
         let minimum = layout.minimum_tile();
-        if let TileChoice::Size(tile) = options.tile {
-            if i64::from(tile) < minimum {
-                return Err(Error::TileTooSmall {
-                    tile,
-                    minimum: minimum as u32,
-                });
-            }
+        if let TileChoice::Size(tile) = options.tile
+            && i64::from(tile) < minimum
+        {
+            return Err(Error::TileTooSmall {
+                tile,
+                minimum: minimum as u32,
+            });
         }
         let kind = options.precision.resolve(device);
         tracing::debug!(
@@ -127,6 +127,9 @@ impl Restorer {
     }
 
     /// Denoiser calls that one photo takes.
+    ///
+    /// # Errors
+    /// None for a restorer that could be built.
     pub fn denoiser_calls(&self) -> Result<usize> {
         let sampler = self.options.sampler.build()?;
         let drawn =
