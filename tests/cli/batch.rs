@@ -1,0 +1,210 @@
+//! Many photos in one call: folders, patterns, what is printed and where.
+
+use integration_tests::{Folder, golden};
+
+use crate::deblur;
+
+/// A folder `in` with three photos, two files that are none, and things that do not concern the program.
+fn holiday() -> Folder {
+    let folder = Folder::new();
+    for name in ["in/b.png", "in/a.jpg", "in/c.webp"] {
+        folder.photo(name, 16, 12);
+    }
+    folder.write("in/broken.png", &golden("rgb16.png")[..200]);
+    folder.write("in/empty.tif", "");
+    folder.write("in/notes.txt", "not for the program");
+    folder.write("in/.hidden.png", golden("rgb16.png"));
+    folder.photo("in/deep/d.png", 16, 12);
+    folder
+}
+
+#[test]
+fn a_folder_with_bad_files_is_done_as_far_as_it_goes() {
+    let folder = holiday();
+    let (input, out, model) = (folder.text("in"), folder.text("new/out"), folder.identity());
+    let outcome = deblur(&[&input, "-o", &out, "--checkpoint", &model])
+        .exits(1)
+        .silent_on_stdout();
+    assert_eq!(folder.names("new/out"), ["a.jpg", "b.png", "c.webp"]);
+    let summary = outcome
+        .stderr
+        .split("3 of 5 photos were restored, 2 failed:\n")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{outcome}"));
+    let named: Vec<&str> = summary.lines().map(str::trim).collect();
+    assert_eq!(
+        named,
+        [folder.text("in/broken.png"), folder.text("in/empty.tif")]
+    );
+    for name in ["a.jpg", "b.png", "c.webp"] {
+        let line = format!(
+            "{} -> {}",
+            folder.text(&format!("in/{name}")),
+            folder.text(&format!("new/out/{name}"))
+        );
+        assert!(outcome.stderr.contains(&line), "{line}\n{outcome}");
+    }
+}
+
+#[test]
+fn json_lines_tell_the_whole_story_on_stdout() {
+    let folder = holiday();
+    let (input, out, model) = (folder.text("in"), folder.text("out"), folder.model());
+    let options = [
+        "--json",
+        "--mode=sample",
+        "--steps=2",
+        "--seed=7",
+        "--compare",
+    ];
+    let arguments = [&*input, "-o", &out, "--checkpoint", &model];
+    let outcome = deblur(&[&arguments[..], &options].concat()).exits(1);
+    let lines = outcome.json();
+    let kinds: Vec<&str> = lines.iter().map(|line| &*line.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            "restored", "restored", "failed", "restored", "failed", "summary"
+        ],
+        "{outcome}"
+    );
+    let data = &lines[1].data;
+    assert_eq!(data["input"], folder.text("in/b.png"));
+    assert_eq!(data["output"], folder.text("out/b.png"));
+    assert_eq!(data["compare"], folder.text("out/b.compare.png"));
+    for (field, value) in [
+        ("width", serde_json::json!(16)),
+        ("height", 12.into()),
+        ("mode", "sample".into()),
+        ("sampler", "dpmpp-2m".into()),
+        ("steps", 2.into()),
+        ("samples", 1.into()),
+        ("seed", 7.into()),
+        ("device", "cpu".into()),
+        ("precision", "float32".into()),
+        ("denoiser_calls", 2.into()),
+        ("tiles", 1.into()),
+        ("uncertainty", serde_json::Value::Null),
+        ("mean_spread", serde_json::Value::Null),
+    ] {
+        assert_eq!(data[field], value, "{field}");
+    }
+    assert!(
+        data["seconds"]
+            .as_f64()
+            .is_some_and(|seconds| seconds > 0.0)
+    );
+    assert_eq!(lines[2].data["input"], folder.text("in/broken.png"));
+    let summary = &lines[5].data;
+    assert_eq!(
+        (&summary["inputs"], &summary["restored"], &summary["failed"]),
+        (&5.into(), &3.into(), &2.into())
+    );
+    assert_eq!(summary["interrupted"], false);
+}
+
+#[test]
+fn patterns_choose_files() {
+    let folder = holiday();
+    let model = folder.identity();
+    for (index, (pattern, expected)) in [
+        ("in/*.[jp][pn]g", &["a.jpg", "b.png"][..]),
+        ("in/?.webp", &["c.webp"]),
+        ("in/**/d.png", &["d.png"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("out{index}");
+        let (pattern, out) = (folder.text(pattern), folder.text(&name));
+        let code = i32::from(index == 0);
+        // The first pattern also takes the broken file.
+        deblur(&[&pattern, "-o", &out, "--checkpoint", &model]).exits(code);
+        assert_eq!(folder.names(&name), expected, "{pattern}");
+    }
+    let out = folder.text("out");
+    for (pattern, words) in [
+        ("in/*.gif", "no file matches this pattern"),
+        ("in/*.txt", "none is a PNG, JPEG, TIFF or WebP file"),
+        ("in/[.png", "not a valid pattern"),
+    ] {
+        deblur(&[&folder.text(pattern), "-o", &out, "--checkpoint", &model])
+            .exits(1)
+            .says(&[words]);
+    }
+    assert_eq!(folder.names("out"), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_is_named_twice_is_restored_once() {
+    let folder = Folder::new();
+    folder.photo("in/a.png", 9, 9);
+    let (input, file, out) = (
+        folder.text("in"),
+        folder.text("in/a.png"),
+        folder.text("out"),
+    );
+    let pattern = folder.text("in/*.png");
+    let model = folder.identity();
+    let arguments = [
+        &*input,
+        &file,
+        &pattern,
+        "-o",
+        &out,
+        "--checkpoint",
+        &model,
+        "--json",
+    ];
+    let outcome = deblur(&arguments).exits(0);
+    assert_eq!(outcome.only("summary")["inputs"], 1);
+}
+
+#[test]
+fn quiet_is_silent_and_verbose_says_more() {
+    let folder = Folder::new();
+    folder.photo("a.png", 9, 9);
+    folder.golden("palette.png");
+    let (a, b) = (folder.text("a.png"), folder.text("palette.png"));
+    let (out, model) = (folder.text("out"), folder.identity());
+    let arguments = [&*a, &b, "-o", &out, "--checkpoint", &model, "--force"];
+    let run = |options: &[&str]| deblur(&[&arguments, options].concat()).exits(0);
+    let quiet = run(&["-q"]).silent_on_stdout();
+    assert_eq!(quiet.stderr, "");
+    let quiet = run(&["-q", "--json"]);
+    assert_eq!(quiet.stderr, "");
+    assert_eq!(quiet.json().len(), 3);
+    let usual = run(&[]).silent_on_stdout();
+    assert!(
+        usual.stderr.contains("note: ") && usual.stderr.contains("palette"),
+        "{usual}"
+    );
+    // No bar, and nothing else for terminals, where there is none.
+    assert!(!usual.stderr.contains(['\r', '\u{1b}']), "{usual}");
+    let more = run(&["-vv"]).silent_on_stdout();
+    assert!(
+        more.stderr.lines().count() > usual.stderr.lines().count(),
+        "{more}"
+    );
+    // Errors are said also to those who want quiet.
+    let missing = folder.text("missing.png");
+    deblur(&[&missing, "-o", &out, "--checkpoint", &model, "-q"])
+        .exits(1)
+        .silent_on_stdout()
+        .says(&[&missing, "not found"]);
+}
+
+#[test]
+fn nothing_to_do_is_not_success() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.at("empty")).expect("a folder");
+    let (input, out) = (folder.text("empty"), folder.text("out"));
+    deblur(&[&input, "-o", &out])
+        .exits(1)
+        .says(&[&input, "no PNG"]);
+    assert_eq!(
+        folder.names(""),
+        ["empty"],
+        "nothing to write, so no folder for it"
+    );
+}

@@ -1,0 +1,200 @@
+//! Training, killed, continued, and used.
+
+use std::path::Path;
+
+use integration_tests::{Folder, Outcome, Running, msdeblur};
+use serde_json::Value;
+
+use crate::deblur;
+
+const FILES: [&str; 4] = [
+    "config.toml",
+    "metrics.jsonl",
+    "model.safetensors",
+    "state.safetensors",
+];
+
+/// Three photos of their own in `photos`.
+fn photos() -> Folder {
+    let folder = Folder::new();
+    for name in ["photos/a.png", "photos/b.png", "photos/c.png"] {
+        folder.photo(name, 176, 176);
+    }
+    folder
+}
+
+/// The smallest training into `out`.
+fn arguments(folder: &Folder, out: &str) -> Vec<String> {
+    [
+        "train",
+        "--photos",
+        &folder.text("photos"),
+        "--out",
+        &folder.text(out),
+        "--preset",
+        "tiny",
+        "--json",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// The steps in the log of a run.
+fn logged(path: &Path) -> Vec<u64> {
+    let text = std::fs::read_to_string(path).expect("a log");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let steps = lines.filter(|line: &Value| line["type"] == "step");
+    steps
+        .map(|line| line["step"].as_u64().expect("a step"))
+        .collect()
+}
+
+#[test]
+fn a_run_that_is_killed_and_interrupted_ends_as_one_that_is_not() {
+    let folder = photos();
+    let whole = Outcome::of(&mut msdeblur(arguments(&folder, "whole"))).exits(0);
+    assert_eq!(whole.only("finished")["steps"], 20);
+    assert_eq!(whole.only("finished")["stopped_early"], false);
+    assert_eq!(folder.names("whole"), FILES);
+    assert_eq!(
+        logged(&folder.at("whole/metrics.jsonl")),
+        (1..=20).collect::<Vec<_>>()
+    );
+
+    // Killed after the checkpoint of step 10.
+    let mut running = Running::start(&mut msdeblur(arguments(&folder, "parts")));
+    running.until("a checkpoint", |running| {
+        running.stdout().contains("\"checkpoint\"")
+    });
+    running.signal("KILL");
+    assert_eq!(running.wait().status.code(), None);
+
+    // Continued and stopped by Ctrl-C.
+    let mut again = arguments(&folder, "parts");
+    again.push("--resume".into());
+    let mut running = Running::start(&mut msdeblur(&again));
+    running.until("the start", |running| {
+        running.stdout().contains("\"started\"")
+    });
+    running.signal("INT");
+    let stopped = running.wait().exits(130);
+    assert_eq!(stopped.only("started")["resumed_at"], 10);
+    let finished = stopped.only("finished");
+    assert_eq!(finished["interrupted"], true);
+    let steps = finished["steps"].as_u64().expect("steps");
+    assert!((11..20).contains(&steps), "{finished}");
+
+    let end = Outcome::of(&mut msdeblur(&again)).exits(0);
+    assert_eq!(end.only("started")["resumed_at"], steps);
+    assert_eq!(folder.names("parts"), FILES);
+    assert!(
+        folder.bytes("whole/model.safetensors") == folder.bytes("parts/model.safetensors"),
+        "the stops left a trace in the model"
+    );
+
+    // The model is one like any other.
+    folder.photo("photo.png", 48, 40);
+    let (input, out, model) = (
+        folder.text("photo.png"),
+        folder.text("out"),
+        folder.text("parts/model.safetensors"),
+    );
+    deblur(&[&input, "-o", &out, "--checkpoint", &model]).exits(0);
+    assert_eq!(folder.names("out"), ["photo.png"]);
+    let info = Outcome::of(&mut msdeblur(["info", "--json", "--checkpoint", &model])).exits(0);
+    assert_eq!(info.only("model")["provenance"]["steps"], 20);
+}
+
+#[test]
+fn a_run_is_not_written_over_another() {
+    let folder = photos();
+    let mut first = arguments(&folder, "run");
+    first.extend(["--steps".into(), "1".into()]);
+    Outcome::of(&mut msdeblur(&first)).exits(0);
+    let before = folder.bytes("run/model.safetensors");
+    let outcome = Outcome::of(&mut msdeblur(&first)).exits(2).says(&[
+        "train: ",
+        &folder.text("run"),
+        "holds a training run already",
+    ]);
+    assert!(outcome.stderr.contains("--resume"), "{outcome}");
+    first.extend(["--resume".into(), "--seed".into(), "9".into()]);
+    Outcome::of(&mut msdeblur(&first))
+        .exits(2)
+        .says(&["state.safetensors", "differs in seed"]);
+    assert_eq!(folder.bytes("run/model.safetensors"), before);
+}
+
+#[test]
+fn training_without_photos_or_sense_is_refused() {
+    let folder = photos();
+    folder.write("text/notes.txt", "no photo");
+    folder.photo("small/a.png", 40, 40);
+    folder.write("file", "");
+    folder.write("config.toml", "stepps = 3");
+    let text = |name: &str| folder.text(name);
+    let out = text("out");
+    let usual = ["--photos", &text("photos"), "--out", &out];
+    for (options, words) in [
+        (
+            vec!["--photos", &text("none"), "--out", &out],
+            vec!["none", "cannot read the folder"],
+        ),
+        (
+            vec!["--photos", &text("text"), "--out", &out],
+            vec!["no photograph"],
+        ),
+        (
+            vec!["--photos", &text("small"), "--out", &out],
+            vec!["no photograph", "1 files were skipped"],
+        ),
+        (vec!["--out", &out], vec!["error: "]),
+        (
+            vec!["--photos", &text("photos"), "--out", &text("file/run")],
+            vec!["file/run", "cannot create the run folder"],
+        ),
+        (
+            vec!["--config", &text("config.toml"), "--out", &out],
+            vec!["config.toml", "stepps"],
+        ),
+        (
+            vec!["--config", &text("gone.toml"), "--out", &out],
+            vec!["gone.toml", "cannot read the configuration"],
+        ),
+        (
+            [&usual[..], &["--preset", "tinny"]].concat(),
+            vec!["tinny", "--preset"],
+        ),
+        (
+            [&usual[..], &["--preset", "tiny", "--crop", "33"]].concat(),
+            vec!["crop is 33", "multiple of"],
+        ),
+        ([&usual[..], &["--steps", "0"]].concat(), vec!["--steps"]),
+        ([&usual[..], &["--seed", "-1"]].concat(), vec!["--seed"]),
+        ([&usual[..], &["--batch", "0"]].concat(), vec!["--batch"]),
+        (
+            [&usual[..], &["--time-limit", "0"]].concat(),
+            vec!["--time-limit"],
+        ),
+        (
+            [&usual[..], &["--time-limit", "1e300"]].concat(),
+            vec!["--time-limit"],
+        ),
+        (
+            [
+                &usual[..],
+                &["--preset", "tiny", "--config", &text("config.toml")],
+            ]
+            .concat(),
+            vec!["--preset", "--config"],
+        ),
+    ] {
+        Outcome::of(&mut msdeblur(["train"].iter().chain(&options)))
+            .exits(2)
+            .silent_on_stdout()
+            .says(&words);
+    }
+    assert_eq!(folder.names("out"), Vec::<String>::new());
+}
