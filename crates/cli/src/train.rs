@@ -42,7 +42,8 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         .time_limit
         .map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let expired = || limit.is_some_and(|limit| start.elapsed() >= limit);
-    let outcome = trainer::run(&config, args.resume, &mut |event| {
+    let device = ::deblur::DeviceChoice::Auto.resolve()?;
+    let outcome = trainer::run(&config, device, args.resume, &mut |event| {
         report(&printer, event);
         if cancel::requested() || expired() {
             ControlFlow::Break(())

@@ -33,6 +33,9 @@ pub struct TrainConfig {
     pub photos: Vec<PathBuf>,
     /// Words for the model card: where the photographs come from and their licences.
     pub data_description: String,
+    /// Licence of the trained weights, written into the checkpoint. It depends on the photographs; empty: not stated.
+    #[serde(default)]
+    pub licence: String,
     /// Run folder: configuration, log, state and checkpoints.
     pub out: PathBuf,
     /// Optimisation steps.
@@ -90,6 +93,7 @@ impl TrainConfig {
             name: "default".into(),
             photos,
             data_description: String::new(),
+            licence: String::new(),
             out,
             steps: 12_000,
             batch: 16,
@@ -194,6 +198,14 @@ impl TrainConfig {
             "photos: at least one folder is needed".into(),
         );
         check(self.steps >= 1, "steps must be at least 1".into());
+        check(
+            i64::try_from(self.seed).is_ok(),
+            format!(
+                "seed is {}, the largest that TOML can hold is {}",
+                self.seed,
+                i64::MAX
+            ),
+        );
         check(
             (1..=4096).contains(&self.batch),
             format!("batch is {}, allowed are 1 to 4096", self.batch),

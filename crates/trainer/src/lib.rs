@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod folder;
 mod loss;
 mod noise_levels;
 mod optimizer;
@@ -14,9 +15,10 @@ mod validation;
 
 pub use config::{Loss, SCHEMA_VERSION, TrainConfig};
 pub use error::{Error, Result};
+pub use folder::files;
 pub use noise_levels::NoiseLevels;
 pub use optimizer::{AdamW, Parameter};
 pub use pairs::{Batch, Loader, Pair, PairSource};
 pub use photos::{Photo, PhotoSet};
-pub use run::{Event, Outcome, files, run};
+pub use run::{Event, Outcome, run};
 pub use validation::{Quality, Report, Validation};

@@ -1,6 +1,6 @@
 //! The training loss of one batch.
 
-use diffusion_sched::{NoiseLevel, PredictionType};
+use diffusion_sched::NoiseLevel;
 use ms_guidance::{GuidedUNet, guidance_loss};
 use tch::{Kind, Tensor};
 
@@ -36,11 +36,13 @@ pub(crate) fn batch_loss(
     let sigma = per_item(levels.iter().map(|level| level.sigma_vp() as f32).collect())?;
     let target = model.image_to_target(&batch.sharp, &batch.blurry)?;
     let noisy = target.f_mul(&alpha)?.f_add(&noise.f_mul(&sigma)?)?;
-    let wanted = match config.model.prediction_type {
-        PredictionType::Epsilon => noise.shallow_clone(),
-        PredictionType::VPrediction => noise.f_mul(&alpha)?.f_sub(&target.f_mul(&sigma)?)?,
-        PredictionType::Sample => target,
-    };
+    let factors: Vec<_> = levels
+        .iter()
+        .map(|&level| config.model.prediction_type.target(level))
+        .collect();
+    let image = per_item(factors.iter().map(|factor| factor.image as f32).collect())?;
+    let from_noise = per_item(factors.iter().map(|factor| factor.noise as f32).collect())?;
+    let wanted = target.f_mul(&image)?.f_add(&noise.f_mul(&from_noise)?)?;
     let features = model.guidance().features(&batch.blurry)?;
     let predicted = model.predict(&noisy, &batch.blurry, &alpha.f_reshape([-1])?, &features)?;
     let error = predicted.f_sub(&wanted)?;
@@ -65,7 +67,7 @@ pub(crate) fn batch_loss(
 
 #[cfg(test)]
 mod tests {
-    use diffusion_sched::NoiseLevel;
+    use diffusion_sched::PredictionType;
     use ms_guidance::{GuidedUNetConfig, Target};
     use tch::{Device, nn};
 

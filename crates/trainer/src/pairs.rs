@@ -43,9 +43,19 @@ impl PairSource {
     /// A source of crops of `crop` pixels from `photos`.
     ///
     /// # Errors
-    /// If the blur mix is invalid.
+    /// If the blur mix is invalid, or a photograph is smaller than [`needed_side`](Self::needed_side), or there is none.
     pub fn new(photos: Vec<Photo>, blur: BlurMix, crop: usize, seed: u64) -> Result<Self> {
         let margin = blur.max_margin()?;
+        let minimum = Self::needed_side(&blur, crop)?;
+        let small = photos.iter().filter(|photo| photo.shorter_side() < minimum);
+        let skipped = small.count();
+        if skipped > 0 || photos.is_empty() {
+            return Err(Error::NoPhotos {
+                folders: "the given set".into(),
+                minimum,
+                skipped,
+            });
+        }
         let mut total = 0;
         let cumulative = photos
             .iter()
@@ -86,7 +96,7 @@ impl PairSource {
             random.uniform() < 0.5,
             random.uniform() < 0.5,
         ];
-        let margin = degradation.margin()?.min(self.margin);
+        let margin = degradation.margin()?;
         let side = self.crop + 2 * margin;
         let (top, left) = photo.detailed_corner(side, &mut random);
         let sharp = photo.square(top, left, side, flips);
@@ -96,6 +106,16 @@ impl PairSource {
             sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(),
             blurry,
         })
+    }
+
+    /// The families that occur in the blur of this source.
+    pub fn families(&self) -> Vec<Family> {
+        let used = self
+            .blur
+            .families
+            .iter()
+            .filter(|family| family.weight > 0.0);
+        used.map(|family| family.family).collect()
     }
 
     /// `count` fixed pairs of one family from these photographs, in turn.
@@ -109,7 +129,7 @@ impl PairSource {
                 let mut random = Random::new(self.seed, VALIDATION_STREAM, index as u64);
                 let photo = &self.photos[index % self.photos.len()];
                 let degradation = self.blur.sample_family(family, random.next_u64())?;
-                let margin = degradation.margin()?.min(self.margin);
+                let margin = degradation.margin()?;
                 let (top, left) = photo.detailed_corner(self.crop + 2 * self.margin, &mut random);
                 let inset = self.margin - margin;
                 let sharp = photo.square(

@@ -1,5 +1,6 @@
 //! Sharp photographs in memory and crops of them with enough detail.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use image_io::Limits;
@@ -13,9 +14,11 @@ use crate::{Error, Result};
 const DETAIL_THRESHOLD: f64 = 8.0;
 /// Crops tried before the one with most detail is taken.
 const CROP_TRIES: usize = 6;
+/// Memory for decoded photographs: 1.4 thousand megapixels.
+const MAX_BYTES: u64 = 4 << 30;
 
 /// One decoded photograph, 8 bits per sample (a quarter of the memory of floats).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Photo {
     /// File that it came from.
     pub path: PathBuf,
@@ -36,21 +39,54 @@ pub struct PhotoSet {
     pub sha256: String,
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Lists the image files below `folder`, each file once: `seen` holds the real paths of files and folders, so that
+/// links that lead in circles and folders that are given twice do no harm.
+fn collect(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<()> {
     let fail = |source| Error::Io {
         path: folder.to_owned(),
         action: "read the folder",
         source,
     };
+    if !seen.insert(folder.canonicalize().map_err(fail)?) {
+        return Ok(());
+    }
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.is_dir() {
-            collect(&path, files)?;
-        } else if image_io::is_supported(&path) {
+            collect(&path, seen, files)?;
+        } else if image_io::is_supported(&path)
+            && path
+                .canonicalize()
+                .is_ok_and(|real_path| seen.insert(real_path))
+        {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Drops the files that would not fit into memory together, with the reason.
+fn within_budget(files: Vec<PathBuf>, skipped: &mut Vec<String>) -> Vec<PathBuf> {
+    let mut bytes = 0;
+    files
+        .into_iter()
+        .filter(|path| {
+            // A file without a readable size is left to the decoder, which says what is wrong with it.
+            let size = image_io::image_size(path, &Limits::default()).unwrap_or((0, 0));
+            let needed = 3 * u64::from(size.0) * u64::from(size.1);
+            let fits = bytes + needed <= MAX_BYTES;
+            if fits {
+                bytes += needed;
+            } else {
+                skipped.push(format!(
+                    "{}: more photographs than {} GiB of memory hold",
+                    path.display(),
+                    MAX_BYTES >> 30
+                ));
+            }
+            fits
+        })
+        .collect()
 }
 
 fn decode(path: &Path, minimum: usize) -> std::result::Result<Photo, String> {
@@ -81,13 +117,14 @@ impl PhotoSet {
     /// # Errors
     /// If a folder cannot be read or no photograph of at least `minimum`×`minimum` pixels is found.
     pub fn read(folders: &[PathBuf], minimum: usize) -> Result<Self> {
-        let mut files = Vec::new();
+        let (mut files, mut seen) = (Vec::new(), HashSet::new());
         for folder in folders {
-            collect(folder, &mut files)?;
+            collect(folder, &mut seen, &mut files)?;
         }
         files.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
-        let mut photos = Vec::new();
+        let mut photos: Vec<Photo> = Vec::new();
         let mut skipped = Vec::new();
+        let files = within_budget(files, &mut skipped);
         for result in files
             .par_iter()
             .map(|path| decode(path, minimum))
@@ -110,11 +147,22 @@ impl PhotoSet {
                 skipped: skipped.len(),
             });
         }
-        let mut bytes = Vec::new();
-        for photo in &photos {
-            bytes.extend(photo.name().as_bytes());
-            bytes.extend(ms_guidance::checkpoint::sha256(&photo.samples).as_bytes());
-        }
+        // The same picture twice could be trained on and validated with.
+        let (mut bytes, mut pictures) = (Vec::new(), HashSet::new());
+        photos.retain(|photo| {
+            let hash = ms_guidance::checkpoint::sha256(&photo.samples);
+            let new = pictures.insert(hash.clone());
+            if new {
+                bytes.extend(photo.name().as_bytes());
+                bytes.extend(hash.as_bytes());
+            } else {
+                skipped.push(format!(
+                    "{}: the same picture as another file",
+                    photo.path.display()
+                ));
+            }
+            new
+        });
         let sha256 = ms_guidance::checkpoint::sha256(&bytes);
         Ok(Self {
             photos,
@@ -129,7 +177,7 @@ impl PhotoSet {
         let count = count.min(self.photos.len() / 2);
         let mut order: Vec<usize> = (0..self.photos.len()).collect();
         order.sort_by_key(|&i| ms_guidance::checkpoint::sha256(self.photos[i].name().as_bytes()));
-        let held_out: std::collections::HashSet<usize> = order.into_iter().take(count).collect();
+        let held_out: HashSet<usize> = order.into_iter().take(count).collect();
         let (mut training, mut validation) = (Vec::new(), Vec::new());
         for (index, photo) in self.photos.into_iter().enumerate() {
             if held_out.contains(&index) {
@@ -149,6 +197,11 @@ impl Photo {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned()
+    }
+
+    /// The shorter side in pixels.
+    pub fn shorter_side(&self) -> usize {
+        self.height.min(self.width)
     }
 
     /// Number of pixels.

@@ -1,9 +1,8 @@
 //! The training loop.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
 use tch::{Device, Tensor, nn};
 
+use crate::folder::{RunFolder, files};
 use crate::loss::batch_loss;
 use crate::noise_levels::NoiseLevels;
 use crate::optimizer::AdamW;
@@ -20,21 +20,8 @@ use crate::photos::PhotoSet;
 use crate::validation::{Report, Validation};
 use crate::{Error, Result, TrainConfig, state};
 
-/// File names inside a run folder.
-pub mod files {
-    /// The resolved configuration.
-    pub const CONFIG: &str = "config.toml";
-    /// One JSON object per line: losses, speed, validation.
-    pub const LOG: &str = "metrics.jsonl";
-    /// Everything needed to resume.
-    pub const STATE: &str = "state.safetensors";
-    /// The model with averaged weights, float16.
-    pub const MODEL: &str = "model.safetensors";
-}
-
 /// Non-finite steps in a row after which training stops.
 const MAX_NON_FINITE: u32 = 20;
-const LICENCE: &str = "MIT OR Apache-2.0";
 
 /// What happens during a run.
 #[derive(Debug)]
@@ -93,55 +80,7 @@ pub struct Outcome {
     pub report: Report,
 }
 
-/// The log and the files of a run folder.
-struct RunFolder {
-    folder: PathBuf,
-    log: std::fs::File,
-}
-
-impl RunFolder {
-    fn open(config: &TrainConfig, resume: bool) -> Result<Self> {
-        let folder = config.out.clone();
-        let fail = |path: &Path, action| {
-            let path = path.to_owned();
-            move |source| Error::Io {
-                path,
-                action,
-                source,
-            }
-        };
-        std::fs::create_dir_all(&folder).map_err(fail(&folder, "create the run folder"))?;
-        let state = folder.join(files::STATE);
-        if state.exists() && !resume {
-            return Err(Error::RunExists { path: folder });
-        }
-        let text = config.to_toml()?;
-        checkpoint::write_atomically(&folder.join(files::CONFIG), text.as_bytes())?;
-        let path = folder.join(files::LOG);
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(resume)
-            .write(true)
-            .truncate(!resume)
-            .open(&path)
-            .map_err(fail(&path, "write the log"))?;
-        Ok(Self { folder, log })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn write_log(&mut self, line: &serde_json::Value) -> Result<()> {
-        writeln!(self.log, "{line}").map_err(|source| Error::Io {
-            path: self.path(files::LOG),
-            action: "write the log",
-            source,
-        })
-    }
-}
-
-/// Trains a model as `config` says, in `config.out`. `observe` hears of every event and ends the run with
+/// Trains a model as `config` says, on `device`, in float32, in `config.out`. `observe` hears of every event and ends the run with
 /// `ControlFlow::Break` after the current step; the state is saved then as well. With `resume` a saved state is continued;
 /// there need not be one.
 ///
@@ -152,14 +91,16 @@ impl RunFolder {
 /// libtorch fails.
 pub fn run(
     config: &TrainConfig,
+    device: Device,
     resume: bool,
     observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Outcome> {
     config.validate()?;
-    let device = Device::cuda_if_available();
+    let folder = RunFolder::prepare(config, resume)?;
     let side = config.crop.max(config.validation_crop);
     let set = PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?;
     let (skipped, data_sha256) = (set.skipped.clone(), set.sha256.clone());
+    let only = (set.photos.len() == 1).then(|| set.photos.clone());
     let (training, held_out) = set.split(config.validation_photos);
     let photos = training.len();
     let source = Arc::new(PairSource::new(
@@ -168,13 +109,14 @@ pub fn run(
         config.crop,
         config.seed,
     )?);
-    let held_out = if held_out.is_empty() {
-        let _ = observe(Event::Note(
-            "only one photograph: it serves for validation as well".into(),
-        ));
-        PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?.photos
-    } else {
-        held_out
+    let held_out = match only {
+        Some(photo) => {
+            let _ = observe(Event::Note(
+                "only one photograph: it serves for validation as well".into(),
+            ));
+            photo
+        }
+        None => held_out,
     };
     let validation_source = PairSource::new(
         held_out,
@@ -194,13 +136,14 @@ pub fn run(
         averaged_store.variables().into_iter().collect();
     let mut optimizer = AdamW::new(store.variables().into_iter().collect(), config.weight_decay)?;
 
-    let mut folder = RunFolder::open(config, resume)?;
     let state_path = folder.path(files::STATE);
     let first = if resume && state_path.exists() {
         state::load(&state_path, &mut optimizer, config, &data_sha256)?
     } else {
         0
     };
+    // Only now: a state that does not fit must leave the folder as it was.
+    let mut log = folder.start(config, first)?;
     let parameters = config.model.parameter_count();
     let _ = observe(Event::Started {
         parameters,
@@ -265,7 +208,7 @@ pub fn run(
         let images_per_second =
             ((step - first) * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
         if step.is_multiple_of(config.log_every) || step == config.steps {
-            folder.write_log(&serde_json::json!({
+            log.write(&serde_json::json!({
                 "type": "step", "step": step, "total_images": step * config.batch as u64, "loss": value,
                 "diffusion_loss": loss.diffusion.f_double_value(&[])?,
                 "guidance_loss": loss.guidance.f_double_value(&[])?,
@@ -279,20 +222,17 @@ pub fn run(
             images_per_second,
         })
         .is_break();
-        let last = step == config.steps || interrupted;
-        if step.is_multiple_of(config.validate_every) || last {
+        if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
             copy_averages(&optimizer, &averaged_variables)?;
             report = validation.run(&averaged, device)?;
-            folder.write_log(
-                &serde_json::json!({"type": "validation", "step": step, "report": report}),
-            )?;
+            log.write(&serde_json::json!({"type": "validation", "step": step, "report": report}))?;
             interrupted |= observe(Event::Validation {
                 step,
                 report: report.clone(),
             })
             .is_break();
         }
-        if step.is_multiple_of(config.checkpoint_every) || last {
+        if step.is_multiple_of(config.checkpoint_every) || step == config.steps || interrupted {
             state::save(&state_path, &mut optimizer, config, &data_sha256, step)?;
             let description = describe(config, &data_sha256, step, &report);
             let path = folder.path(files::MODEL);
@@ -335,6 +275,8 @@ fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report)
             quality.output_psnr,
         );
     }
+    // The PSNR of equal images is infinite, which JSON cannot say.
+    metrics.retain(|_, value| value.is_finite());
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
@@ -346,7 +288,7 @@ fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report)
         provenance: Provenance {
             name: config.name.clone(),
             producer: format!("msdeblur trainer {}", env!("CARGO_PKG_VERSION")),
-            licence: LICENCE.into(),
+            licence: config.licence.clone(),
             data: config.data_description.clone(),
             data_sha256: data_sha256.to_owned(),
             steps: step,

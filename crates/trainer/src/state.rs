@@ -82,28 +82,33 @@ pub(crate) fn save(
     Ok(write_atomically(path, &bytes)?)
 }
 
-/// Names of the settings that must not change when a run is resumed. Length, cadence, folders and the learning rate's
-/// schedule may.
-fn differences(saved: &TrainConfig, now: &TrainConfig) -> Vec<&'static str> {
-    [
-        ("batch", saved.batch != now.batch),
-        ("crop", saved.crop != now.crop),
-        ("seed", saved.seed != now.seed),
-        ("loss", saved.loss != now.loss),
-        ("blur", saved.blur != now.blur),
-        ("model", saved.model != now.model),
-        (
-            "pure_noise_fraction",
-            saved.pure_noise_fraction != now.pure_noise_fraction,
-        ),
-        (
-            "validation_photos",
-            saved.validation_photos != now.validation_photos,
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(name, differs)| differs.then_some(name))
-    .collect()
+/// Settings that may change when a run is resumed: its length, the learning rate and its schedule, cadence, how it is
+/// validated, names and folders. Everything else decides what a step is.
+const MAY_CHANGE: [&str; 14] = [
+    "name",
+    "photos",
+    "data_description",
+    "licence",
+    "out",
+    "steps",
+    "learning_rate",
+    "lr_warmup_images",
+    "lr_decay_images",
+    "validation_crops",
+    "validation_crop",
+    "validate_every",
+    "checkpoint_every",
+    "log_every",
+];
+
+/// Names of the settings that differ and must not.
+fn differences(saved: &TrainConfig, now: &TrainConfig) -> Result<Vec<String>, serde_json::Error> {
+    let (saved, now) = (serde_json::to_value(saved)?, serde_json::to_value(now)?);
+    let names = now.as_object().into_iter().flat_map(|fields| fields.keys());
+    Ok(names
+        .filter(|name| !MAY_CHANGE.contains(&name.as_str()) && saved.get(name) != now.get(name))
+        .cloned()
+        .collect())
 }
 
 /// Reads a state into `optimizer` and returns the number of finished steps.
@@ -130,9 +135,10 @@ pub(crate) fn load(
     let json = json.ok_or_else(|| unusable("it has no training metadata".into()))?;
     let progress: Progress =
         serde_json::from_str(json).map_err(|error| unusable(error.to_string()))?;
-    let mut different = differences(&progress.config, config);
+    let mut different =
+        differences(&progress.config, config).map_err(|error| unusable(error.to_string()))?;
     if progress.data_sha256 != data_sha256 {
-        different.push("photographs");
+        different.push("photographs".to_owned());
     }
     if !different.is_empty() {
         return Err(Error::ResumeMismatch {

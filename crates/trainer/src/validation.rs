@@ -65,7 +65,8 @@ impl Validation {
     /// # Errors
     /// If the blur cannot be made.
     pub fn new(source: &PairSource, count: usize, seed: u64) -> Result<Self> {
-        let sets = Family::ALL
+        let sets = source
+            .families()
             .into_iter()
             .map(|family| Ok((family, source.fixed(family, count)?)))
             .collect::<Result<_>>()?;

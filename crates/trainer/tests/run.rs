@@ -1,5 +1,7 @@
 //! Whole runs with the smallest network on photographs made here: resume, determinism and faults.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,18 @@ fn config(folder: &Path, out: &str, steps: u64) -> TrainConfig {
 }
 
 fn train(config: &TrainConfig, resume: bool) -> trainer::Result<trainer::Outcome> {
-    trainer::run(config, resume, &mut |_| ControlFlow::Continue(()))
+    trainer::run(config, tch::Device::Cpu, resume, &mut |_| {
+        ControlFlow::Continue(())
+    })
+}
+
+/// Every tensor of the saved state (weights, moments, averages) by name; the metadata names folders and differs.
+fn state(config: &TrainConfig) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let bytes = bytes(config, files::STATE);
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let owned =
+        |(name, view): (String, safetensors::tensor::TensorView<'_>)| (name, view.data().to_vec());
+    tensors.tensors().into_iter().map(owned).collect()
 }
 
 fn bytes(config: &TrainConfig, name: &str) -> Vec<u8> {
@@ -57,7 +70,7 @@ fn interrupted_and_resumed_equals_uninterrupted() {
     train(&whole, false).unwrap();
 
     let parts = config(folder.path(), "parts", 6);
-    let outcome = trainer::run(&parts, false, &mut |event| match event {
+    let outcome = trainer::run(&parts, tch::Device::Cpu, false, &mut |event| match event {
         Event::Step { step: 3, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })
@@ -65,7 +78,7 @@ fn interrupted_and_resumed_equals_uninterrupted() {
     assert!(outcome.interrupted);
     assert_eq!(outcome.step, 3);
     let mut resumed_at = 0;
-    let outcome = trainer::run(&parts, true, &mut |event| {
+    let outcome = trainer::run(&parts, tch::Device::Cpu, true, &mut |event| {
         if let Event::Started { resumed_at: at, .. } = event {
             resumed_at = at;
         }
@@ -73,11 +86,23 @@ fn interrupted_and_resumed_equals_uninterrupted() {
     })
     .unwrap();
     assert_eq!((resumed_at, outcome.step), (3, 6));
-    assert_eq!(
-        bytes(&whole, files::MODEL),
-        bytes(&parts, files::MODEL),
-        "bit-exact"
+    assert_eq!(bytes(&whole, files::MODEL), bytes(&parts, files::MODEL));
+    assert!(
+        state(&whole) == state(&parts),
+        "weights, moments and averages are bit-exact"
     );
+    let log = |config: &TrainConfig| {
+        let lines = String::from_utf8(bytes(config, files::LOG)).unwrap();
+        let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let steps = lines
+            .lines()
+            .map(line)
+            .filter(|line| line["type"] == "step");
+        steps
+            .map(|line| (line["step"].clone(), line["loss"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(log(&whole), log(&parts), "the log has every step once");
 
     // A run that differs in one step is told apart, so the comparison above means something.
     let longer = config(folder.path(), "longer", 7);
@@ -151,18 +176,23 @@ fn a_corrupt_and_a_small_photo_are_skipped_and_named() {
     )
     .unwrap();
     let mut skipped = Vec::new();
-    trainer::run(&config(folder.path(), "run", 1), false, &mut |event| {
-        if let Event::Started {
-            skipped: names,
-            photos,
-            ..
-        } = event
-        {
-            assert_eq!(photos, 1, "two readable ones, of which one validates");
-            skipped = names;
-        }
-        ControlFlow::Continue(())
-    })
+    trainer::run(
+        &config(folder.path(), "run", 1),
+        tch::Device::Cpu,
+        false,
+        &mut |event| {
+            if let Event::Started {
+                skipped: names,
+                photos,
+                ..
+            } = event
+            {
+                assert_eq!(photos, 1, "two readable ones, of which one validates");
+                skipped = names;
+            }
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     assert_eq!(skipped.len(), 1);
     assert!(skipped[0].contains("broken.png"), "{skipped:?}");
@@ -193,10 +223,16 @@ fn unusable_folders_and_runs_are_refused() {
         steps: 4,
         ..run.clone()
     };
+    let configuration = bytes(&run, files::CONFIG);
     match train(&other, true) {
         Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "batch"),
         outcome => panic!("{outcome:?}"),
     }
+    assert_eq!(
+        bytes(&run, files::CONFIG),
+        configuration,
+        "a refused run changes nothing"
+    );
 
     let state = run.out.join(files::STATE);
     let good = std::fs::read(&state).unwrap();
@@ -219,11 +255,12 @@ fn unusable_folders_and_runs_are_refused() {
 fn configuration_problems_are_reported_together() {
     let mut config = TrainConfig::tiny(Vec::new(), "run".into());
     config.steps = 0;
+    config.seed = u64::MAX;
     config.crop = 33;
     config.learning_rate = f64::NAN;
     config.model.sigma_min = -1.0;
     match config.validate() {
-        Err(Error::InvalidConfig { problems }) => assert_eq!(problems.len(), 5, "{problems:#?}"),
+        Err(Error::InvalidConfig { problems }) => assert_eq!(problems.len(), 6, "{problems:#?}"),
         outcome => panic!("{outcome:?}"),
     }
     let folder = tempfile::tempdir().unwrap();
@@ -278,4 +315,71 @@ fn noise_levels_cover_the_schedule_and_its_end() {
             .iter()
             .all(|&s| s >= config.model.sigma_min * 0.999 && s <= config.model.sigma_max * 1.001)
     );
+}
+
+#[test]
+fn stopping_in_a_validation_saves_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 2);
+    let run = TrainConfig {
+        validate_every: 1,
+        checkpoint_every: 1000,
+        ..config(folder.path(), "run", 9)
+    };
+    let outcome = trainer::run(&run, tch::Device::Cpu, false, &mut |event| match event {
+        Event::Validation { step: 2, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .unwrap();
+    assert!(outcome.interrupted);
+    assert_eq!(outcome.step, 2);
+    assert!(run.out.join(files::STATE).exists());
+}
+
+#[test]
+fn one_blur_family_alone_can_be_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 2);
+    let mut run = config(folder.path(), "run", 1);
+    run.blur
+        .families
+        .retain(|family| family.family == blur_synth::Family::Gaussian);
+    // So little blur that nothing changes: the PSNR of the input may be infinite, and the model must still load.
+    (run.blur.families[0].min, run.blur.families[0].max) = (0.01, 0.02);
+    (run.blur.shot_noise, run.blur.read_noise) = ([0.0; 2], [0.0; 2]);
+    let outcome = train(&run, false).unwrap();
+    assert_eq!(
+        outcome.report.keys().collect::<Vec<_>>(),
+        ["all", "gaussian"]
+    );
+    ms_guidance::checkpoint::load(&bytes(&run, files::MODEL), tch::Device::Cpu).unwrap();
+}
+
+#[test]
+fn a_photo_counts_once_however_often_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder_of_photos = photos(folder.path(), 2);
+    std::fs::copy(
+        folder_of_photos.join("photo-0.png"),
+        folder_of_photos.join("copy.png"),
+    )
+    .unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&folder_of_photos, folder_of_photos.join("circle")).unwrap();
+    let set = PhotoSet::read(&[folder_of_photos.clone(), folder_of_photos], 64).unwrap();
+    assert_eq!(set.photos.len(), 2);
+    assert_eq!(set.skipped.len(), 1, "{:?}", set.skipped);
+    assert!(set.skipped[0].contains("the same picture"));
+}
+
+#[test]
+fn a_folder_with_files_of_a_run_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 2);
+    let run = config(folder.path(), "run", 1);
+    std::fs::create_dir(&run.out).unwrap();
+    std::fs::write(run.out.join(files::MODEL), b"mine").unwrap();
+    assert!(matches!(train(&run, false), Err(Error::RunExists { .. })));
+    assert_eq!(bytes(&run, files::MODEL), b"mine");
+    assert_eq!(std::fs::read_dir(&run.out).unwrap().count(), 1);
 }

@@ -1,0 +1,94 @@
+//! The run folder: what lies in it, when it may be used, and the log.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ms_guidance::checkpoint::write_atomically;
+
+use crate::{Error, Result, TrainConfig};
+
+/// File names inside a run folder.
+pub mod files {
+    /// The resolved configuration.
+    pub const CONFIG: &str = "config.toml";
+    /// One JSON object per line: losses, speed, validation.
+    pub const LOG: &str = "metrics.jsonl";
+    /// Everything needed to resume.
+    pub const STATE: &str = "state.safetensors";
+    /// The model with averaged weights, float16.
+    pub const MODEL: &str = "model.safetensors";
+}
+
+/// A run folder that may be written.
+pub(crate) struct RunFolder {
+    folder: PathBuf,
+}
+
+/// The log of a run.
+pub(crate) struct Log {
+    path: PathBuf,
+    file: std::fs::File,
+}
+
+fn fail(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io {
+        path,
+        action,
+        source,
+    }
+}
+
+impl RunFolder {
+    /// Creates the folder. Unless a run is resumed, it must hold none of our files yet. Nothing is written.
+    pub(crate) fn prepare(config: &TrainConfig, resume: bool) -> Result<Self> {
+        let folder = config.out.clone();
+        std::fs::create_dir_all(&folder).map_err(fail(&folder, "create the run folder"))?;
+        let taken = [files::CONFIG, files::LOG, files::STATE, files::MODEL]
+            .iter()
+            .any(|name| folder.join(name).exists());
+        if taken && !resume {
+            return Err(Error::RunExists { path: folder });
+        }
+        Ok(Self { folder })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Writes the configuration and opens the log, which keeps the lines of the first `step` steps.
+    pub(crate) fn start(&self, config: &TrainConfig, step: u64) -> Result<Log> {
+        let text = config.to_toml()?;
+        write_atomically(&self.path(files::CONFIG), text.as_bytes())?;
+        let path = self.path(files::LOG);
+        let old = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(fail(&path, "read the log")(error)),
+        };
+        // What was logged after the last saved state happens again.
+        let kept: String = old
+            .lines()
+            .filter(|line| {
+                serde_json::from_str::<serde_json::Value>(line)
+                    .ok()
+                    .and_then(|value| value.get("step")?.as_u64())
+                    .is_some_and(|logged| logged <= step)
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        write_atomically(&path, kept.as_bytes())?;
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(fail(&path, "write the log"))?;
+        Ok(Log { path, file })
+    }
+}
+
+impl Log {
+    pub(crate) fn write(&mut self, line: &serde_json::Value) -> Result<()> {
+        writeln!(self.file, "{line}").map_err(fail(&self.path, "write the log"))
+    }
+}
