@@ -335,7 +335,7 @@ fn an_output_that_appears_meanwhile_is_not_replaced() {
     let (input, out, model) = (folder.text("photo.png"), folder.text("out"), folder.model());
     let arguments = ["deblur", &input, "-o", &out, "--checkpoint", &model];
     let mut command = msdeblur(arguments);
-    command.args(["--mode=sample", "--steps=100", "--tile=32"]);
+    command.args(["--mode=sample", "--steps=30"]);
     let mut running = Running::start(&mut command);
     // The folder is made when all checks are done.
     running.until("the folder", |_| folder.at("out").is_dir());
