@@ -18,7 +18,7 @@ pub enum Response {
 }
 
 impl Response {
-    /// Encoded values to linear light, in place; values outside `[0, 1]` are clamped first.
+    /// Encoded values to linear light, in place; values outside `[0, 1]` are clamped first, NaN stays NaN.
     ///
     /// The sRGB curve is read from a table with linear interpolation, within 2e-7 of the exact curve.
     pub fn decode(self, values: &mut [f32]) {
@@ -33,7 +33,7 @@ impl Response {
         }
     }
 
-    /// Linear light to encoded values, in place; values outside `[0, 1]` are clamped first.
+    /// Linear light to encoded values, in place; values outside `[0, 1]` are clamped first, NaN stays NaN.
     ///
     /// The sRGB curve is read from a table with linear interpolation, within 3e-7 of the exact curve.
     pub fn encode(self, values: &mut [f32]) {
@@ -102,7 +102,7 @@ impl SrgbTables {
 
     fn decode(&self, value: f32) -> f32 {
         let value = value.clamp(0.0, 1.0);
-        if value <= DECODE_KNEE {
+        if value.is_nan() || value <= DECODE_KNEE {
             return value / 12.92;
         }
         let position = value * DECODE_INTERVALS as f32;
@@ -113,7 +113,8 @@ impl SrgbTables {
 
     fn encode(&self, value: f32) -> f32 {
         let value = value.clamp(0.0, 1.0);
-        if value <= ENCODE_KNEE {
+        // The bits of NaN lie outside the table.
+        if value.is_nan() || value <= ENCODE_KNEE {
             return value * 12.92;
         }
         // Within one doubling a float is linear in its mantissa bits: the top ones choose the interval, the rest is
@@ -179,5 +180,23 @@ mod tests {
         Response::Srgb.encode(&mut values);
         assert_eq!(values[0], 0.0);
         assert!((values[1] - 1.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        for response in [
+            Response::Srgb,
+            Response::Gamma { gamma: 2.2 },
+            Response::Gamma { gamma: 1.0 },
+        ] {
+            for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7F80_0001)] {
+                let mut values = [nan, 0.5];
+                response.decode(&mut values);
+                assert!(values[0].is_nan() && values[1].is_finite(), "{response:?}");
+                let mut values = [nan, 0.5];
+                response.encode(&mut values);
+                assert!(values[0].is_nan() && values[1].is_finite(), "{response:?}");
+            }
+        }
     }
 }
