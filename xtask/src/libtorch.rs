@@ -99,7 +99,7 @@ pub(crate) fn ensure() -> Result<()> {
 }
 
 fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
-    let usual = workspace::root().join("target/libtorch");
+    let usual = workspace::libtorch();
     let destination = match &arguments.dir {
         Some(folder) => {
             std::path::absolute(workspace::root().join(folder)).context("cannot resolve --dir")?

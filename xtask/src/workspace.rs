@@ -12,11 +12,21 @@ pub(crate) fn root() -> &'static Path {
     manifest.parent().unwrap_or(manifest)
 }
 
+/// Where `.cargo/config.toml` says that libtorch is.
+pub(crate) fn libtorch() -> PathBuf {
+    root().join("target").join("libtorch")
+}
+
 /// A cargo command that runs in the root of the workspace.
 pub(crate) fn cargo() -> Command {
     // Under `cargo xtask` this is the same cargo that started the task.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // cargo hands the default of `.cargo/config.toml` on to what it runs. Handed on again, it would count as a change
+    // of the environment, and torch-sys would be compiled once more, here and in the next plain cargo command.
+    if std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == libtorch()) {
+        command.env_remove("LIBTORCH");
+    }
     command
 }
 
@@ -118,4 +128,36 @@ pub(crate) fn print_line(line: &str) {
     let mut stdout = std::io::stdout().lock();
     // Whoever closed the pipe has read enough.
     let _ = writeln!(stdout, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_of_cargo_is_not_handed_on() {
+        let is_default = std::env::var_os("LIBTORCH").is_some_and(|value| value == libtorch());
+        let command = cargo();
+        let is_removed = command
+            .get_envs()
+            .any(|(name, value)| name == "LIBTORCH" && value.is_none());
+        assert_eq!(is_removed, is_default);
+    }
+
+    #[test]
+    fn a_failed_command_is_an_error_with_its_words() {
+        let error = run(cargo().args(["no-such-command"]).stderr(Stdio::null())).unwrap_err();
+        assert!(
+            error.to_string().contains("cargo no-such-command"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn observed_lines_are_those_of_standard_output() {
+        let mut lines = Vec::new();
+        run_observed(cargo().arg("--version"), |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("cargo "), "{lines:?}");
+    }
 }
