@@ -2,7 +2,10 @@
 
 use tch::{Kind, Tensor};
 
-use crate::Result;
+use crate::{Error, Result};
+
+/// The largest multiple that [`pad_to_multiple`] takes; the networks need at most 256.
+pub const MAXIMUM_MULTIPLE: i64 = 65_536;
 
 /// Index that mirror padding (without repeating the edge) reads at position `i` of an axis with `n` samples.
 ///
@@ -24,8 +27,18 @@ pub fn round_up(n: i64, multiple: i64) -> i64 {
 /// Extends `x` `[N, C, H, W]` at the bottom and right by mirroring so that H and W are multiples of `multiple`.
 ///
 /// # Errors
-/// If libtorch is out of memory.
+/// [`Error::Shape`] if `x` does not have four axes or `multiple` lies outside 1 to [`MAXIMUM_MULTIPLE`];
+/// [`Error::Torch`] if libtorch is out of memory.
 pub fn pad_to_multiple(x: &Tensor, multiple: i64) -> Result<Tensor> {
+    if x.dim() != 4 || !(1..=MAXIMUM_MULTIPLE).contains(&multiple) {
+        return Err(Error::Shape {
+            what: "image to pad",
+            expected: format!(
+                "[N, C, H, W] and a multiple of 1 to {MAXIMUM_MULTIPLE} (here {multiple})"
+            ),
+            got: x.size(),
+        });
+    }
     let mut out = x.shallow_clone();
     for axis in [2, 3] {
         let n = x.size()[axis as usize];

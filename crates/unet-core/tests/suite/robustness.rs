@@ -61,6 +61,25 @@ fn valid_config() -> impl Strategy<Value = UNetConfig> {
     })
 }
 
+#[test]
+fn padding_refuses_what_it_cannot_pad() {
+    let image = noise(1, &[1, 2, 5, 5]);
+    for multiple in [0, -8, i64::MIN, i64::MAX] {
+        let error = pad_to_multiple(&image, multiple).unwrap_err();
+        assert!(
+            matches!(error, unet_core::Error::Shape { .. }),
+            "{multiple}: {error}"
+        );
+    }
+    for shape in [&[][..], &[5], &[5, 5], &[2, 5, 5], &[1, 1, 2, 5, 5]] {
+        let error = pad_to_multiple(&noise(1, shape), 4).unwrap_err();
+        assert!(
+            matches!(error, unet_core::Error::Shape { .. }),
+            "{shape:?}: {error}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
