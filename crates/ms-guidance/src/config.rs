@@ -138,52 +138,67 @@ impl GuidedUNetConfig {
         }
     }
 
-    /// Number of parameters of the model.
+    /// Number of parameters of the model. Exact for every configuration that [`validate`](Self::validate) accepts; for
+    /// others it stays at `i64::MAX` instead of overflowing.
     pub fn parameter_count(&self) -> i64 {
-        let conv = |input: i64, output: i64, kernel: i64| input * output * kernel * kernel + output;
+        // Sizes from 0 to 2^63 − 1 keep every product of four of them exact or at the maximum.
+        let product = |factors: &[i64]| factors.iter().fold(1_i64, |all, n| all.saturating_mul(*n));
+        let sum = |terms: &[i64]| terms.iter().fold(0_i64, |all, n| all.saturating_add(*n));
+        let conv = |input: i64, output: i64, kernel: i64| {
+            product(&[input, output, kernel, kernel]).saturating_add(output)
+        };
+        let times =
+            |count: usize, n: i64| n.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
         let unet = &self.unet;
         let embedding = unet.embedding_channels;
         let resnet = |input: i64, output: i64, guidance: Option<i64>| {
-            conv(input, output, 3)
-                + conv(output, output, 3)
-                + conv(embedding, 2 * output, 1)
-                + guidance.map_or(0, |channels| conv(channels, output, 1))
-                + if input == output {
+            sum(&[
+                conv(input, output, 3),
+                conv(output, output, 3),
+                conv(embedding, output.saturating_mul(2), 1),
+                guidance.map_or(0, |channels| conv(channels, output, 1)),
+                if input == output {
                     0
                 } else {
                     conv(input, output, 1)
-                }
+                },
+            ])
         };
         let widths = &unet.block_out_channels;
         let (Some(&finest), Some(&coarsest)) = (widths.first(), widths.last()) else {
             return 0;
         };
         let cell = unet.stem.factor() * unet.stem.factor();
-        let mut total = 2 * conv(embedding, embedding, 1)
-            + conv(unet.in_channels * cell, finest, 3)
-            + conv(finest, unet.out_channels * cell, 3)
-            + unet.mid_layers as i64 * resnet(coarsest, coarsest, None);
+        let mut terms = vec![
+            times(2, conv(embedding, embedding, 1)),
+            conv(unet.in_channels.saturating_mul(cell), finest, 3),
+            conv(finest, unet.out_channels.saturating_mul(cell), 3),
+            times(unet.mid_layers, resnet(coarsest, coarsest, None)),
+        ];
         let mut previous = finest;
         for (level, &width) in widths.iter().enumerate() {
-            for layer in 0..unet.layers_per_block.get(level).copied().unwrap_or(0) {
-                let first = layer == 0;
-                total += resnet(
-                    if first { previous } else { width },
-                    width,
-                    unet.guidance_at(level),
-                );
-                total += resnet(if first { 2 * width } else { width }, width, None);
+            let guidance = unet.guidance_at(level);
+            let layers = unet.layers_per_block.get(level).copied().unwrap_or(0);
+            if layers > 0 {
+                // The first block of the encoder changes the width, that of the decoder takes the skip as well.
+                terms.push(resnet(previous, width, guidance));
+                terms.push(resnet(width.saturating_mul(2), width, None));
+                terms.push(times(layers - 1, resnet(width, width, guidance)));
+                terms.push(times(layers - 1, resnet(width, width, None)));
             }
-            if level + 1 < widths.len() {
-                total += conv(width, width, 3) + conv(widths[level + 1], 4 * width, 1);
+            if let Some(&next) = widths.get(level + 1) {
+                terms.push(conv(width, width, 3));
+                terms.push(conv(next, width.saturating_mul(4), 1));
             }
             previous = width;
         }
         for &channels in &unet.guidance_channels {
-            total += conv(1, channels, 3) + conv(channels, 1, 3);
-            total += self.guidance_blocks as i64 * 2 * conv(channels, channels, 3);
+            terms.push(conv(1, channels, 3));
+            terms.push(conv(channels, 1, 3));
+            let blocks = self.guidance_blocks.saturating_mul(2);
+            terms.push(times(blocks, conv(channels, channels, 3)));
         }
-        total
+        sum(&terms)
     }
 
     /// The matched control: the same model without guidance (S = 0), its levels widened until the number of
@@ -228,5 +243,24 @@ impl GuidedUNetConfig {
             }
         }
         control
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_description_does_not_overflow_the_count() {
+        let mut hostile = GuidedUNetConfig::tiny();
+        hostile.guidance_blocks = usize::MAX;
+        hostile.unet.mid_layers = usize::MAX;
+        hostile.unet.layers_per_block = vec![usize::MAX; 3];
+        hostile.unet.block_out_channels = vec![i64::MAX; 3];
+        hostile.unet.guidance_channels = vec![i64::MAX; 3];
+        hostile.unet.embedding_channels = i64::MAX;
+        hostile.unet.in_channels = i64::MAX;
+        assert!(hostile.validate().is_err());
+        assert_eq!(hostile.parameter_count(), i64::MAX);
     }
 }
