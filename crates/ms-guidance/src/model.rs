@@ -70,6 +70,10 @@ impl GuidedUNet {
     /// The denoiser for one blurry image `[1, 3, H, W]` (or a batch) in [-1, 1], computing in `kind`. The guidance
     /// features are computed here, once.
     ///
+    /// It estimates the *target* t of [`GuidedUNetConfig::target`](crate::GuidedUNetConfig), for most models the residual
+    /// (x − y) / scale, not the image x: samplers walk in the space of targets, and [`Conditioned::target_to_image`] turns
+    /// their result into an image.
+    ///
     /// # Errors
     /// On a shape that does not fit, or if libtorch is out of memory.
     pub fn condition(&self, blurry: &Tensor, kind: Kind) -> Result<Conditioned<'_>> {
@@ -213,6 +217,8 @@ impl Conditioned<'_> {
     }
 }
 
+/// Noise is added to and removed from the target t, not the image: `noisy` = t + σ̃ ε, and the result estimates t. Use
+/// [`Conditioned::target_to_image`] for the image.
 impl Denoiser for Conditioned<'_> {
     fn denoise(&self, noisy: &Tensor, sigma: f64) -> diffusion_sched::Result<Tensor> {
         self.model
