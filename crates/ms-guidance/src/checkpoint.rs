@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors, View};
@@ -41,7 +41,7 @@ pub struct Provenance {
     pub seed: u64,
     /// The resolved training configuration.
     pub training: serde_json::Value,
-    /// Validation results: name to value.
+    /// Validation results: name to value, finite.
     pub metrics: BTreeMap<String, f64>,
 }
 
@@ -129,12 +129,20 @@ impl View for Stored {
 /// Serialises a model. `tensors` are the named parameters (for example an average of them).
 ///
 /// # Errors
-/// If libtorch cannot copy a tensor.
+/// [`Error::Metric`] if a metric is NaN or infinite, which JSON cannot say; or if libtorch cannot copy a tensor.
 pub fn to_bytes(
     tensors: &BTreeMap<String, Tensor>,
     description: &Description,
     format: WeightFormat,
 ) -> Result<Vec<u8>> {
+    for (name, &value) in &description.provenance.metrics {
+        if !value.is_finite() {
+            return Err(Error::Metric {
+                name: name.clone(),
+                value,
+            });
+        }
+    }
     let mut stored = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let tensor = tensor
@@ -207,16 +215,52 @@ pub fn save(
     write_atomically(path, &to_bytes(tensors, description, format)?)
 }
 
+/// The largest checkpoint that [`read`] takes, in bytes: 4 GiB, a thousand million float32 weights.
+pub const MAXIMUM_BYTES: u64 = 4 << 30;
+
 /// Reads a whole checkpoint file.
 ///
 /// # Errors
-/// [`Error::Io`] with the path.
+/// [`Error::Io`] with the path, also for what is no regular file (a device never ends, a pipe may never begin) and for
+/// more than [`MAXIMUM_BYTES`].
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io {
+    read_regular_file(path).map_err(|source| Error::Io {
         path: path.to_owned(),
         action: "read",
         source,
     })
+}
+
+fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
+    // Before opening, which blocks on a pipe that nobody writes to.
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        ));
+    }
+    let too_large = || {
+        io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is larger than 4 GiB, the most that a checkpoint may have",
+        )
+    };
+    if metadata.len() > MAXIMUM_BYTES {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).map_err(|_| too_large())?);
+    // It may have grown since.
+    std::fs::File::open(path)?
+        .take(MAXIMUM_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAXIMUM_BYTES {
+        return Err(too_large());
+    }
+    Ok(bytes)
 }
 
 /// The description in a checkpoint, without looking at its tensors.
@@ -325,4 +369,45 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
         provenance: description.provenance,
         sha256: sha256(bytes),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: &Path) -> String {
+        match read(path) {
+            Err(Error::Io { source, .. }) => source.to_string(),
+            other => panic!("{}: {:?}", path.display(), other.map(|bytes| bytes.len())),
+        }
+    }
+
+    #[test]
+    fn only_regular_files_of_some_size_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model");
+        std::fs::write(&path, b"abc").expect("written");
+        assert_eq!(read(&path).expect("an ordinary file"), b"abc");
+        // Sparse: takes no space.
+        let file = std::fs::File::create(&path).expect("a file");
+        file.set_len(MAXIMUM_BYTES + 1).expect("a sparse file");
+        assert!(refusal(&path).contains("4 GiB"));
+        assert!(refusal(folder.path()).contains("directory"));
+        #[cfg(unix)]
+        assert!(refusal(Path::new("/dev/zero")).contains("regular file"));
+    }
+
+    #[test]
+    fn a_metric_without_a_value_is_refused() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut description = Description {
+                config: GuidedUNetConfig::tiny(),
+                provenance: Provenance::default(),
+            };
+            description.provenance.metrics.insert("psnr".into(), value);
+            let result = to_bytes(&BTreeMap::new(), &description, WeightFormat::Float32);
+            let error = result.expect_err("not finite").to_string();
+            assert!(error.contains("psnr"), "{error}");
+        }
+    }
 }

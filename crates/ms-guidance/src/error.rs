@@ -22,6 +22,22 @@ pub enum Error {
         /// The shape that was given.
         got: Vec<i64>,
     },
+    /// A scale beyond [`MAXIMUM_SCALE`](crate::pyramid::MAXIMUM_SCALE).
+    #[error("scale {scale} is too coarse, allowed are 0 to {maximum}")]
+    Scale {
+        /// The scale that was given.
+        scale: usize,
+        /// The largest allowed one.
+        maximum: usize,
+    },
+    /// A metric that JSON has no word for: the checkpoint could not be loaded again.
+    #[error("the metric `{name}` is {value}, a checkpoint can only store finite numbers")]
+    Metric {
+        /// Name of the metric.
+        name: String,
+        /// Its value: NaN or an infinity.
+        value: f64,
+    },
     /// Reading or writing a checkpoint failed.
     #[error("{}: cannot {action} the checkpoint", path.display())]
     Io {

@@ -2,7 +2,10 @@
 
 use tch::Tensor;
 
-use crate::Result;
+use crate::{Error, Result};
+
+/// The coarsest scale that [`downsample`] takes: 1/65536 of the resolution.
+pub const MAXIMUM_SCALE: usize = 16;
 
 /// BT.601 luma weights of red, green and blue.
 pub const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
@@ -27,8 +30,14 @@ pub fn gray(image: &Tensor) -> Result<Tensor> {
 /// `[N, C, H, W]` to `[N, C, H / 2^scale, W / 2^scale]`; H and W are multiples of 2^scale.
 ///
 /// # Errors
-/// If the image is smaller than one square.
+/// [`Error::Scale`] above [`MAXIMUM_SCALE`]; [`Error::Torch`] if the image is smaller than one square.
 pub fn downsample(image: &Tensor, scale: usize) -> Result<Tensor> {
+    if scale > MAXIMUM_SCALE {
+        return Err(Error::Scale {
+            scale,
+            maximum: MAXIMUM_SCALE,
+        });
+    }
     let factor = 1i64 << scale;
     Ok(image.f_avg_pool2d(factor, factor, 0, false, true, None::<i64>)?)
 }
@@ -40,4 +49,20 @@ pub fn downsample(image: &Tensor, scale: usize) -> Result<Tensor> {
 pub fn gray_pyramid(image: &Tensor, scales: usize) -> Result<Vec<Tensor>> {
     let gray = gray(image)?;
     (1..=scales).map(|scale| downsample(&gray, scale)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_without_meaning_are_refused() {
+        let image = Tensor::zeros([1, 1, 8, 8], (tch::Kind::Float, tch::Device::Cpu));
+        for scale in [MAXIMUM_SCALE + 1, 63, 64, usize::MAX] {
+            let result = downsample(&image, scale);
+            assert!(matches!(result, Err(Error::Scale { .. })), "{result:?}");
+        }
+        // Of a meaning, but coarser than the image.
+        assert!(matches!(downsample(&image, 16), Err(Error::Torch(_))));
+    }
 }
