@@ -3,11 +3,14 @@
 //! Without a limit of the user's own the process stays below 3 GB on the CPU (or half of what is free, if that is less), and below
 //! 60 % of a CUDA device. Arrays of the size of the photo come first; what they leave over is for one tile's activations.
 
+use std::path::{Path, PathBuf};
+
 use ms_guidance::GuidedUNetConfig;
-use tch::{Device, Kind};
+use tch::{Device, Kind, TchError};
 
 use crate::cuda_driver;
 use crate::options::Options;
+use crate::{Error, Result};
 
 /// What the process may use on the CPU unless told otherwise, in bytes.
 pub const CPU_LIMIT: u64 = 3_000_000_000;
@@ -30,9 +33,83 @@ pub fn limit(device: Device, wanted: Option<u64>) -> u64 {
     })
 }
 
-/// Bytes that the system could give to programs now, where it says so.
+/// Bytes that the system could give to this process now, where it says so: no more than its control group may take.
 pub fn available() -> Option<u64> {
+    free().into_iter().chain(own_group_limit()).min()
+}
+
+fn free() -> Option<u64> {
     proc_field("/proc/meminfo", "MemAvailable:")
+}
+
+fn own_group_limit() -> Option<u64> {
+    let membership = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    group_limit(Path::new("/sys/fs/cgroup"), &membership)
+}
+
+/// The lowest memory limit in bytes of the control groups below `root` that `membership`, in the form of
+/// `/proc/self/cgroup`, lists (version 1 and 2), and of the groups around them.
+fn group_limit(root: &Path, membership: &str) -> Option<u64> {
+    let limit = |file: PathBuf| -> Option<u64> {
+        // Version 2 writes `max` for no limit, version 1 a number beyond all memory.
+        std::fs::read_to_string(file).ok()?.trim().parse().ok()
+    };
+    membership
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (fields.next()?, fields.next()?);
+            let (hierarchy, name) = if controllers.is_empty() {
+                (root.to_owned(), "memory.max")
+            } else if controllers.split(',').any(|name| name == "memory") {
+                (root.join("memory"), "memory.limit_in_bytes")
+            } else {
+                return None;
+            };
+            // In a container the own group may be mounted as the root, so that its path does not exist.
+            Path::new(path.trim_start_matches('/'))
+                .ancestors()
+                .filter_map(|group| limit(hierarchy.join(group).join(name)))
+                .min()
+        })
+        .min()
+}
+
+/// Refuses a restoration whose arrays of the size of the photo could not be held, before the system ends the process.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] with both numbers, on the CPU; other devices report it themselves.
+pub fn check(
+    config: &GuidedUNetConfig,
+    options: &Options,
+    device: Device,
+    kind: Kind,
+    pixels: i64,
+) -> Result<()> {
+    if device != Device::Cpu {
+        return Ok(());
+    }
+    // What this process already holds counts on both sides: the program and the caller's photo are part of what is needed.
+    let held = proc_field("/proc/self/status", "VmRSS:").unwrap_or(0);
+    let free = free().map(|free| free + held);
+    let Some(possible) = free.into_iter().chain(own_group_limit()).min() else {
+        return Ok(());
+    };
+    let whole = whole_photo_bytes(config, options, device, kind, pixels as u64);
+    let needed = CPU_BASE.saturating_add(whole);
+    if needed <= possible {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    Err(Error::OutOfMemory {
+        device: "the CPU".into(),
+        source: TchError::Torch(format!(
+            "a photo of this size needs {:.1} GB in this mode, {:.1} GB can be had; use a smaller photo, fewer samples \
+             or a machine with more memory",
+            gigabytes(needed),
+            gigabytes(possible)
+        )),
+    })
 }
 
 /// Bytes of memory of this machine, where it says so.
@@ -58,7 +135,9 @@ pub fn tile_pixels(
 ) -> i64 {
     let base = if device.is_cuda() { 0 } else { CPU_BASE };
     let whole = whole_photo_bytes(config, options, device, kind, pixels as u64);
-    let left = limit.saturating_sub(base + whole).max(LEAST_FOR_TILES);
+    let left = limit
+        .saturating_sub(whole.saturating_add(base))
+        .max(LEAST_FOR_TILES);
     (left / tile_bytes_per_pixel(config, kind).max(1)) as i64
 }
 
@@ -88,7 +167,7 @@ pub fn whole_photo_bytes(
         .enumerate()
         .map(|(index, &channels)| (channels + 1) as f64 / f64::from(4_u32.pow(index as u32 + 1)))
         .sum();
-    pixels * (12 * images + (feature_values * bytes_of(kind)) as u64)
+    pixels.saturating_mul(12 * images + (feature_values * bytes_of(kind)) as u64)
 }
 
 /// Bytes that the network takes for each pixel that a tile reads: what is alive at the worst moment, in the finest level of the
@@ -144,6 +223,26 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_lowest_limit_of_a_control_group_counts() {
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+            std::fs::write(path, text).expect("written");
+        };
+        let limit = |membership| group_limit(root.path(), membership);
+        assert_eq!(limit("0::/a/b\n"), None);
+        write("a/b/memory.max", "max\n");
+        assert_eq!(limit("0::/a/b\n"), None);
+        write("a/memory.max", "5000\n");
+        assert_eq!(limit("0::/a/b\n"), Some(5000));
+        write("memory.max", "4000\n");
+        assert_eq!(limit("0::/elsewhere\n"), Some(4000));
+        write("memory/c/memory.limit_in_bytes", "300\n");
+        assert_eq!(limit("9:cpu:/c\n4:memory:/c\n0::/a\n"), Some(300));
     }
 
     #[test]

@@ -221,6 +221,14 @@ impl Restorer {
     ) -> Result<Outcome> {
         let network = &self.model.network;
         let (height, width) = (photo.dim().1 as i64, photo.dim().2 as i64);
+        let multiple = self.config().size_multiple();
+        memory::check(
+            self.config(),
+            &self.options,
+            self.device,
+            kind,
+            round_up(height, multiple).saturating_mul(round_up(width, multiple)),
+        )?;
         let blurry = pad_to_multiple(
             &pixels::to_tensor(photo, self.device)?,
             self.config().size_multiple(),
