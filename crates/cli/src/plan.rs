@@ -159,11 +159,6 @@ fn remarks(args: &DeblurArgs) -> Vec<String> {
 
 fn destination(out: &Path, single: bool) -> Result<Destination, Problem> {
     let text = out.to_string_lossy();
-    if text.is_empty() {
-        return Err(
-            Problem::new("the output is empty").hint("give a folder or a file name with -o")
-        );
-    }
     if out.is_dir() || text.ends_with(std::path::is_separator) {
         return Ok(Destination::Folder(out.to_owned()));
     }
@@ -365,7 +360,6 @@ mod tests {
         assert!(plan(&[&folder.at(""), "-o", &folder.at("out.png")]).is_err());
         assert!(plan(&[&a, "-o", &folder.at("out.gif")]).is_err());
         assert!(plan(&[&a, "-o", &scan]).is_err());
-        assert!(plan(&[&a, "-o", ""]).is_err());
     }
 
     #[test]
