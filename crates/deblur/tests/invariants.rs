@@ -6,6 +6,7 @@ use deblur::{Mode, Options, Restorer, TileChoice, set_threads};
 use diffusion_sched::SamplerKind;
 use support::{checkpoint, exact, largest_difference, photo, restore, unattended};
 
+/// The bound is that of float32 rounding: half the halo errs by more, though what lies far away has little influence.
 #[test]
 fn tiled_equals_untiled() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -49,13 +50,13 @@ fn tiled_equals_untiled() {
             assert!(tiled.tiles > 1);
             let difference = largest_difference(&tiled.image, &whole.image);
             assert!(
-                difference < 1e-4,
+                difference < 2e-6,
                 "{height}x{width} in tiles of {size}: {difference}"
             );
             for (tiled, whole) in tiled.guidance.iter().zip(&whole.guidance) {
                 let difference = largest_difference(tiled, whole);
                 assert!(
-                    difference < 1e-4,
+                    difference < 2e-6,
                     "guidance in tiles of {size}: {difference}"
                 );
             }
