@@ -88,6 +88,12 @@ fn check(arguments: &Arguments) -> Result<Outcome> {
     for generator in &generators {
         let folder = root.join(generator);
         let recorded = recorded(&folder)?;
+        if recorded.is_empty() {
+            return Err(Failure::error(
+                format!("{}: its files name no versions", generator.display()),
+                "write an object `versions` of package names and versions into their metadata",
+            ));
+        }
         let (python, note) = match interpreter(arguments.python.as_deref(), &recorded) {
             Ok(found) => found,
             Err(why) => {

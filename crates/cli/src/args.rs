@@ -302,11 +302,16 @@ fn seed(text: &str) -> Result<u64, String> {
         .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
+/// Ten years.
+const MOST_MINUTES: f64 = 5_259_600.0;
+
 fn minutes(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
-        .filter(|minutes: &f64| minutes.is_finite() && *minutes > 0.0)
-        .ok_or_else(|| "a time limit is a number of minutes above 0".into())
+        .filter(|minutes: &f64| *minutes > 0.0 && *minutes <= MOST_MINUTES)
+        .ok_or_else(|| {
+            format!("a time limit is a number of minutes above 0 and up to {MOST_MINUTES}")
+        })
 }
 
 #[cfg(test)]

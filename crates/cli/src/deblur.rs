@@ -10,18 +10,18 @@ use serde::Serialize;
 
 use crate::args::DeblurArgs;
 use crate::hints::Problem;
-use crate::output::Printer;
+use crate::output::{Printer, path_text};
 use crate::plan::{Entry, Outputs, Plan, prepare_folder};
 use crate::{INTERRUPTED, SOME_FAILED, cancel, pictures};
 
 /// JSON `restored`: one per photo that was written.
 #[derive(Serialize)]
 struct Restored {
-    input: PathBuf,
-    output: PathBuf,
-    compare: Option<PathBuf>,
-    uncertainty: Option<PathBuf>,
-    guidance: Vec<PathBuf>,
+    input: String,
+    output: String,
+    compare: Option<String>,
+    uncertainty: Option<String>,
+    guidance: Vec<String>,
     /// Pixels.
     width: usize,
     /// Pixels.
@@ -48,7 +48,7 @@ struct Restored {
 /// JSON `failed`: one per input that was not.
 #[derive(Serialize)]
 struct Failed<'a> {
-    input: &'a Path,
+    input: String,
     message: &'a str,
     hint: Option<&'a str>,
 }
@@ -118,7 +118,7 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
                 printer.status(&format!(
                     "{} -> {} ({count}{:.1} s)",
                     input.display(),
-                    done.output.display(),
+                    done.output,
                     done.seconds
                 ));
                 printer.data("restored", &done);
@@ -130,7 +130,7 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
                 printer.data(
                     "failed",
                     &Failed {
-                        input,
+                        input: path_text(input),
                         message: &problem.message,
                         hint: problem.hint.as_deref(),
                     },
@@ -277,11 +277,15 @@ impl<'a> Session<'a> {
             .and_then(|spread| spread.mean())
             .map(f64::from);
         let mut done = Restored {
-            input: input.to_owned(),
-            output: outputs.photo.clone(),
-            compare: outputs.compare.clone(),
-            uncertainty: outputs.uncertainty.clone(),
-            guidance: outputs.guidance.clone(),
+            input: path_text(input),
+            output: path_text(&outputs.photo),
+            compare: outputs.compare.as_deref().map(path_text),
+            uncertainty: outputs.uncertainty.as_deref().map(path_text),
+            guidance: outputs
+                .guidance
+                .iter()
+                .map(|path| path_text(path))
+                .collect(),
             width,
             height,
             mode: options.mode.name(),

@@ -25,7 +25,7 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::hints::Problem;
-use crate::output::write_stdout;
+use crate::output::{data_lost, write_stdout};
 
 /// Wrong usage or set-up: nothing was done.
 const USAGE: u8 = 2;
@@ -58,9 +58,14 @@ fn run() -> u8 {
             ("markdown-help", Ok(0))
         }
     };
-    result.unwrap_or_else(|problem: Problem| {
+    let code = result.unwrap_or_else(|problem: Problem| {
         // Where stderr is closed there is nobody to tell.
         let _ = std::io::stderr().write_all(problem.lines(name).as_bytes());
         USAGE
-    })
+    });
+    if code == 0 && data_lost() {
+        USAGE
+    } else {
+        code
+    }
 }

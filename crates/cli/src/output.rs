@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use tracing_subscriber::filter::LevelFilter;
@@ -36,7 +37,9 @@ impl Printer {
             (_, 1) => LevelFilter::INFO,
             _ => LevelFilter::DEBUG,
         };
+        // With internal errors on, a log line that stderr cannot take is reported on stderr by a macro that panics.
         let logging = tracing_subscriber::fmt()
+            .log_internal_errors(false)
             .with_max_level(level)
             .with_writer(std::io::stderr)
             .with_target(false)
@@ -83,6 +86,21 @@ impl Printer {
     }
 }
 
+/// Whether some data could not be written to stdout.
+static DATA_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether some data could not be written, other than to a reader that has gone away.
+pub(crate) fn data_lost() -> bool {
+    DATA_LOST.load(Ordering::Relaxed)
+}
+
+fn lose_data(what: &str, error: &dyn std::fmt::Display) {
+    // Once is enough: the next lines fail in the same way.
+    if !DATA_LOST.swap(true, Ordering::Relaxed) {
+        let _ = writeln!(std::io::stderr(), "cannot write {what}: {error}");
+    }
+}
+
 /// Prints one versioned object on a line of stdout.
 pub(crate) fn write_json<T: Serialize>(kind: &str, data: &T) {
     match serde_json::to_string(&Line {
@@ -91,7 +109,7 @@ pub(crate) fn write_json<T: Serialize>(kind: &str, data: &T) {
         data,
     }) {
         Ok(line) => write_stdout(&format!("{line}\n")),
-        Err(error) => tracing::error!("cannot write {kind} as JSON: {error}"),
+        Err(error) => lose_data(kind, &error),
     }
 }
 
@@ -104,6 +122,11 @@ pub(crate) fn write_stdout(text: &str) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
-        tracing::error!("cannot write to stdout: {error}");
+        lose_data("to stdout", &error);
     }
+}
+
+/// A path for JSON, which holds text only: bytes that are none are replaced, so that no line is lost.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }

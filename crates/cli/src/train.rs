@@ -1,7 +1,6 @@
 //! `msdeblur train`: configuration, progress and messages around the training loop.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -10,13 +9,13 @@ use trainer::{Event, Report, TrainConfig};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
-use crate::output::Printer;
+use crate::output::{Printer, path_text};
 use crate::{INTERRUPTED, cancel};
 
 /// JSON `finished`.
 #[derive(Serialize)]
 struct Finished {
-    model: PathBuf,
+    model: String,
     steps: u64,
     /// Whether steps are left; `--resume` continues.
     stopped_early: bool,
@@ -56,13 +55,13 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let finished = Finished {
         stopped_early: outcome.interrupted,
         interrupted: outcome.interrupted && cancel::requested(),
-        model: outcome.model,
+        model: path_text(&outcome.model),
         steps: outcome.step,
         validation: outcome.report,
         seconds: start.elapsed().as_secs_f64(),
     };
     printer.data("finished", &finished);
-    let model = finished.model.display();
+    let model = &finished.model;
     if finished.stopped_early {
         printer.status(&format!(
             "stopped after {} of {} steps; continue with --resume",
@@ -165,7 +164,7 @@ fn report(printer: &Printer, event: Event) {
         }
         Event::Checkpoint { path } => {
             tracing::info!("saved {}", path.display());
-            printer.data("checkpoint", &json!({ "path": path }));
+            printer.data("checkpoint", &json!({ "path": path_text(&path) }));
         }
         Event::Note(note) => {
             printer.status(&format!("note: {note}"));

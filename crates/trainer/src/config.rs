@@ -151,9 +151,13 @@ impl TrainConfig {
             action: "read the configuration",
             source,
         })?;
-        let config: Self = toml::from_str(&text).map_err(|error| Error::ConfigFile {
-            path: path.to_owned(),
-            problem: error.to_string(),
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.lines().count().max(1));
+            Error::ConfigFile {
+                path: path.to_owned(),
+                problem: format!("line {line}: {}", error.message().replace('\n', " ")),
+            }
         })?;
         config.validate()?;
         Ok(config)

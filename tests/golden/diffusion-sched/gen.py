@@ -41,7 +41,6 @@ VERSIONS = {
     "torch": torch.__version__,
     "numpy": np.__version__,
     "mpmath": mpmath.__version__,
-    "seed": str(SEED),
 }
 
 
@@ -52,7 +51,7 @@ def doubles(values):
 def save(name, tensors, **extra):
     path = os.path.join(HERE, name)
     tensors = {key: np.ascontiguousarray(value) for key, value in sorted(tensors.items())}
-    save_file(tensors, path, metadata={**VERSIONS, **extra})
+    save_file(tensors, path, metadata={"versions": json.dumps(VERSIONS, sort_keys=True), "seed": str(SEED), **extra})
     sort_metadata(path)
     print(f"{name}: {len(tensors)} tensors, {os.path.getsize(path)} bytes")
 

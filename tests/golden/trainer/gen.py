@@ -3,6 +3,7 @@
 Run `python3 gen.py`; it writes optimizer.safetensors beside itself. The versions used are in its metadata.
 """
 
+import json
 import pathlib
 
 import numpy
@@ -44,8 +45,7 @@ def main() -> None:
         {name: numpy.ascontiguousarray(value.numpy()) for name, value in tensors.items()},
         HERE / "optimizer.safetensors",
         metadata={
-            "torch": torch.__version__,
-            "numpy": numpy.__version__,
+            "versions": json.dumps({"torch": torch.__version__, "numpy": numpy.__version__}),
             "seed": str(SEED),
             "learning_rate": str(LEARNING_RATE),
             "weight_decay": str(WEIGHT_DECAY),
