@@ -24,7 +24,7 @@ fn cast(weight: &Tensor, kind: Kind) -> Result<Tensor> {
     }
 }
 
-/// Two-dimensional convolution with bias, zero padding `kernel / 2`.
+/// Two-dimensional convolution with bias, zero padding `kernel / 2`. The weights are stored channels-last.
 #[derive(Debug)]
 pub struct Conv2d {
     weight: Tensor,
@@ -69,8 +69,12 @@ impl Conv2d {
         stride: i64,
         init: Init,
     ) -> Result<Self> {
+        let mut weight =
+            path.f_var("weight", &[out_channels, in_channels, kernel, kernel], init)?;
+        // libtorch rearranges weights in every call, which takes less time from the order of the activations.
+        weight.f_set_data(&tch::no_grad(|| to_channels_last(&weight))?)?;
         Ok(Self {
-            weight: path.f_var("weight", &[out_channels, in_channels, kernel, kernel], init)?,
+            weight,
             bias: path.f_var("bias", &[out_channels], Init::Const(0.0))?,
             stride,
             padding: kernel / 2,

@@ -151,6 +151,24 @@ fn bfloat16_input_runs_on_float32_weights_and_is_close() {
 }
 
 #[test]
+fn convolution_weights_stay_channels_last() {
+    let (mut store, _unet) = network(&UNetConfig::tiny(), 14);
+    let check = |store: &tch::nn::VarStore| {
+        for (name, variable) in store.variables() {
+            assert!(variable.requires_grad() && variable.is_leaf(), "{name}");
+            // The order of a 1×1 convolution is the same either way.
+            if let [_, input, rows @ 3, columns] = variable.size()[..] {
+                let stride = [input * rows * columns, 1, columns * input, input];
+                assert_eq!(variable.stride(), stride, "{name}");
+            }
+        }
+    };
+    check(&store);
+    store.set_kind(Kind::BFloat16);
+    check(&store);
+}
+
+#[test]
 fn a_new_network_predicts_nothing() {
     // The last convolution and those that end residual blocks start at 0.
     let store = tch::nn::VarStore::new(tch::Device::Cpu);
