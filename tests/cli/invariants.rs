@@ -1,6 +1,7 @@
 //! What a result depends on, and what it must not depend on. The model is one of noise, so that every input matters.
 
-use integration_tests::{Folder, decode};
+use image_io::{BitDepth, WriteOptions};
+use integration_tests::{Folder, decode, photo};
 use ndarray::Array3;
 
 use crate::{deblur, restored};
@@ -87,31 +88,29 @@ fn what_is_shown_besides_changes_nothing() {
 #[test]
 fn tiles_do_not_show() {
     let folder = Folder::new();
-    folder.photo("photo.png", 150, 107);
-    let (input, model) = (folder.text("photo.png"), folder.model());
+    // In 16 bits, because what lies at the edge of the receptive field changes little.
+    let mut wide = photo(150, 107, 0);
+    wide.info.bit_depth = BitDepth::Sixteen;
+    image_io::write(&folder.at("photo.png"), &wide, &WriteOptions::default()).expect("a photo");
+    let (input, out, model) = (
+        folder.text("photo.png"),
+        folder.text("out.png"),
+        folder.model(),
+    );
     for mode in [&["--mode=mean"][..], &["--mode=sample", "--steps=3"]] {
         let run = |tile: &str, tiles: usize| {
-            let out = folder.text("out.png");
-            let arguments = [
-                &*input,
-                "-o",
-                &out,
-                "--checkpoint",
-                &model,
-                "--json",
-                "--force",
-            ];
-            let outcome = deblur(&[&arguments, mode, &["--tile", tile]].concat()).exits(0);
+            let arguments = [&*input, "-o", &out, "--checkpoint", &model];
+            let options = ["--json", "--force", "--tile", tile];
+            let outcome = deblur(&[&arguments[..], mode, &options].concat()).exits(0);
             assert_eq!(outcome.only("restored")["tiles"], tiles, "{tile}");
             decode(&folder.at("out.png")).pixels
         };
         let whole = run("off", 1);
         for (tile, tiles) in [("32", 5 * 4), ("64", 3 * 2)] {
             let difference = levels(&whole, &run(tile, tiles));
-            assert!(
-                difference < 1.01,
-                "--tile {tile}, {mode:?}: {difference} levels"
-            );
+            eprintln!("--tile {tile}, {mode:?}: {difference} levels");
+            // One level is promised; only rounding is there.
+            assert!(difference < 0.02, "--tile {tile}: {difference} levels");
         }
         // A restoration that did nothing would pass all this.
         let changed = levels(&whole, &decode(&folder.at("photo.png")).pixels);
