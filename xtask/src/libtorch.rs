@@ -35,8 +35,8 @@ pub(crate) struct Arguments {
     /// Where it may come from
     #[arg(long, value_enum, default_value_t = Source::Auto)]
     from: Source,
-    /// URL or file of the official archive, for a mirror or a machine without network
-    #[arg(long, value_name = "URL_OR_FILE", env = "MSDEBLUR_LIBTORCH_ARCHIVE")]
+    /// Address or file of the official archive, for a mirror or a machine without network; no other source is tried
+    #[arg(long, value_name = "URL_OR_FILE")]
     archive: Option<String>,
     /// Install again what this task installed earlier
     #[arg(long)]
@@ -109,20 +109,24 @@ fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
     if let Some(archive) = &arguments.archive {
         archive::check_option(archive)?;
     }
-    let may = |source| arguments.from == Source::Auto || arguments.from == source;
+    let from = match (arguments.from, &arguments.archive) {
+        (Source::Auto, Some(_)) => Source::Archive,
+        (from, _) => from,
+    };
+    let may = |source| from == Source::Auto || from == source;
 
     if may(Source::Environment) {
         if let Some(own) = own_libtorch(std::env::var_os("LIBTORCH"), &usual) {
             return use_own(&own, &destination);
         }
-        if arguments.from == Source::Environment {
+        if from == Source::Environment {
             return Err(Failure::error(
                 "LIBTORCH is not set",
                 "set it to a folder with `lib` and `include` of libtorch",
             ));
         }
     }
-    let is_kept = || !arguments.reinstall && is_from(&destination, arguments.from);
+    let is_kept = || !arguments.reinstall && is_from(&destination, from);
     if is_kept()
         && let Some(found) = ready(&destination)
     {
@@ -285,6 +289,25 @@ mod tests {
         install::link(&installed, &linked).unwrap();
         assert!(is_from(&linked, Source::Auto) && is_from(&linked, Source::Python));
         assert!(!is_from(&linked, Source::Wheel) && !is_from(&linked, Source::Archive));
+    }
+
+    #[test]
+    fn a_given_archive_is_the_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("libtorch.zip");
+        std::fs::write(&archive, "not a zip file").unwrap();
+        let destination = folder.path().join("libtorch");
+        let arguments = Arguments {
+            dir: Some(destination.clone()),
+            archive: Some(archive.display().to_string()),
+            ..Arguments::default()
+        };
+        let error = find_or_install(&arguments).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("libtorch.zip is not a complete zip file"),
+            "{error:#}"
+        );
+        assert!(!destination.exists());
     }
 
     #[test]
