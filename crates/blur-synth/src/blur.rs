@@ -1,53 +1,17 @@
 //! The blur families and their parameters.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Problem, Result, all_or_nothing};
+use crate::custom::CustomKernel;
+use crate::error::{Error, Problem, Result, all_or_nothing};
 use crate::families::{camera_shake, defocus, gaussian, linear_motion};
+use crate::family::Family;
 use crate::kernel::Kernel;
+use crate::layers::MovingObject;
+use crate::motion::{Motion, check_angle, check_linear, check_positive, check_shake};
 
-/// What made the blur.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// Hand-held camera shake: a random trajectory.
-    CameraShake,
-    /// Straight motion at constant speed.
-    LinearMotion,
-    /// Out-of-focus disc.
-    Defocus,
-    /// Gaussian, isotropic or anisotropic.
-    Gaussian,
-}
-
-impl Family {
-    /// Every family, in a fixed order.
-    pub const ALL: [Self; 4] = [
-        Self::CameraShake,
-        Self::LinearMotion,
-        Self::Defocus,
-        Self::Gaussian,
-    ];
-
-    /// Name as written in JSON and TOML: `camera_shake`, `linear_motion`, `defocus`, `gaussian`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CameraShake => "camera_shake",
-            Self::LinearMotion => "linear_motion",
-            Self::Defocus => "defocus",
-            Self::Gaussian => "gaussian",
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
+/// Most frames that [`Blur::FrameAverage`] takes.
+const MAX_FRAMES: u32 = 1000;
 
 /// One exact blur. Angles are in degrees, counter-clockwise from the direction of growing columns, as seen on the
 /// screen (rows grow downwards).
@@ -73,10 +37,16 @@ pub enum Blur {
         /// Direction of the segment, in degrees.
         angle_degrees: f32,
     },
-    /// Uniform disc, each tap the exact area of the pixel inside the disc.
+    /// Uniform disc or regular polygon, each tap the exact area of the pixel inside.
     Defocus {
-        /// Radius of the disc, in pixels; > 0.
+        /// Radius of the disc, in pixels; > 0. A polygon has the area of this disc.
         radius: f32,
+        /// Straight blades of the aperture, 3 to 16; a round aperture when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blades: Option<u8>,
+        /// Direction of one corner of the polygon, in degrees; no effect on a disc.
+        #[serde(default)]
+        rotation_degrees: f32,
     },
     /// Gaussian integrated over each pixel, cut at 4 standard deviations.
     Gaussian {
@@ -89,9 +59,60 @@ pub enum Blur {
         #[serde(default)]
         angle_degrees: f32,
     },
+    /// Two layers, each with a motion of its own: an object with a soft edge and the scene behind it. In every instant
+    /// of the exposure the moved object covers the moved scene; the instants are averaged.
+    ObjectMotion {
+        /// What part of the picture is the object.
+        object: MovingObject,
+        /// Motion of the object.
+        foreground: Motion,
+        /// Motion of the scene behind it: of the camera, seen in the picture.
+        background: Motion,
+    },
+    /// The picture turns about a point: each pixel is averaged along an arc.
+    Rotation {
+        /// Length of the arc at the corner of the picture that is farthest from the centre, in pixels; > 0.
+        extent: f32,
+        /// Centre as a share of width and height, `[x, y]`; `[0.5, 0.5]` is the middle. Finite, may lie outside.
+        center: [f32; 2],
+    },
+    /// The picture grows from a point: each pixel is averaged along the ray from it.
+    Zoom {
+        /// Length of the way at the corner of the picture that is farthest from the centre, in pixels; > 0.
+        extent: f32,
+        /// Centre as a share of width and height, `[x, y]`; `[0.5, 0.5]` is the middle. Finite, may lie outside.
+        center: [f32; 2],
+    },
+    /// The mean, in linear light, of successive sharp frames of a film, as in the GoPro and REDS data sets; see
+    /// [`Degradation::apply_frames`](crate::Degradation::apply_frames).
+    FrameAverage {
+        /// Number of frames: odd, so that the one in the middle is the sharp picture; 3 to 999.
+        frames: u32,
+    },
+    /// A kernel given by its taps.
+    CustomKernel(CustomKernel),
 }
 
 impl Blur {
+    /// Defocus by a round aperture: a disc of `radius` pixels.
+    #[must_use]
+    pub fn disc(radius: f32) -> Self {
+        Self::Defocus {
+            radius,
+            blades: None,
+            rotation_degrees: 0.0,
+        }
+    }
+
+    /// No blur: a kernel of one tap.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::CustomKernel(CustomKernel {
+            name: "none".to_owned(),
+            taps: vec![vec![1.0]],
+        })
+    }
+
     /// The family of this blur.
     #[must_use]
     pub fn family(&self) -> Family {
@@ -100,13 +121,18 @@ impl Blur {
             Self::LinearMotion { .. } => Family::LinearMotion,
             Self::Defocus { .. } => Family::Defocus,
             Self::Gaussian { .. } => Family::Gaussian,
+            Self::ObjectMotion { .. } => Family::ObjectMotion,
+            Self::Rotation { .. } => Family::Rotation,
+            Self::Zoom { .. } => Family::Zoom,
+            Self::FrameAverage { .. } => Family::FrameAverage,
+            Self::CustomKernel(_) => Family::CustomKernel,
         }
     }
 
     /// Checks every parameter.
     ///
     /// # Errors
-    /// [`Error::InvalidParameters`](crate::Error::InvalidParameters) with all problems at once.
+    /// [`Error::InvalidParameters`] with all problems at once.
     pub fn validate(&self) -> Result<()> {
         all_or_nothing(self.problems())
     }
@@ -114,7 +140,8 @@ impl Blur {
     /// The kernel (point spread function) of this blur: sums to 1, centroid in the middle.
     ///
     /// # Errors
-    /// Invalid parameters, or a radius beyond [`MAX_KERNEL_RADIUS`](crate::MAX_KERNEL_RADIUS).
+    /// Invalid parameters, a radius beyond [`MAX_KERNEL_RADIUS`](crate::MAX_KERNEL_RADIUS), or [`Error::NoKernel`] for a
+    /// family that is not [uniform](Family::is_uniform).
     pub fn kernel(&self) -> Result<Kernel> {
         self.validate()?;
         match *self {
@@ -128,7 +155,16 @@ impl Blur {
                 length,
                 angle_degrees,
             } => linear_motion::kernel(length.into(), angle_degrees.into()),
-            Self::Defocus { radius } => defocus::kernel(radius.into()),
+            Self::Defocus {
+                radius,
+                blades: None,
+                ..
+            } => defocus::kernel(radius.into()),
+            Self::Defocus {
+                radius,
+                blades: Some(blades),
+                rotation_degrees,
+            } => defocus::polygon_kernel(radius.into(), blades, rotation_degrees.into()),
             Self::Gaussian {
                 sigma,
                 sigma_minor,
@@ -138,49 +174,48 @@ impl Blur {
                 sigma_minor.unwrap_or(sigma).into(),
                 angle_degrees.into(),
             ),
+            Self::CustomKernel(ref custom) => custom.kernel(),
+            Self::ObjectMotion { .. }
+            | Self::Rotation { .. }
+            | Self::Zoom { .. }
+            | Self::FrameAverage { .. } => Err(Error::NoKernel {
+                family: self.family(),
+            }),
         }
     }
 
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut positive = |field: &'static str, value: f32| {
-            if !(value.is_finite() && value > 0.0) {
-                problems.push(Problem::new(field, value, "finite and greater than 0"));
-            }
-        };
         match *self {
             Self::CameraShake {
                 extent,
                 anxiety,
                 exposure,
                 ..
-            } => {
-                positive("extent", extent);
-                if !(exposure > 0.0 && exposure <= 1.0) {
-                    problems.push(Problem::new(
-                        "exposure",
-                        exposure,
-                        "greater than 0 and at most 1",
-                    ));
-                }
-                if !(0.0..=1.0).contains(&anxiety) {
-                    problems.push(Problem::new("anxiety", anxiety, "between 0 and 1"));
-                }
-            }
+            } => check_shake(extent, anxiety, exposure, &mut problems),
             Self::LinearMotion {
                 length,
                 angle_degrees,
+            } => check_linear(length, angle_degrees, &mut problems),
+            Self::Defocus {
+                radius,
+                blades,
+                rotation_degrees,
             } => {
-                positive("length", length);
-                check_angle(angle_degrees, &mut problems);
+                check_positive("radius", radius, &mut problems);
+                if let Some(blades) = blades
+                    && !(3..=16).contains(&blades)
+                {
+                    problems.push(Problem::new("blades", blades, "between 3 and 16"));
+                }
+                check_angle("rotation_degrees", rotation_degrees, &mut problems);
             }
-            Self::Defocus { radius } => positive("radius", radius),
             Self::Gaussian {
                 sigma,
                 sigma_minor,
                 angle_degrees,
             } => {
-                positive("sigma", sigma);
+                check_positive("sigma", sigma, &mut problems);
                 if let Some(minor) = sigma_minor
                     && !(minor > 0.0 && (minor <= sigma || sigma.is_nan()))
                 {
@@ -190,15 +225,37 @@ impl Blur {
                         "greater than 0 and at most sigma",
                     ));
                 }
-                check_angle(angle_degrees, &mut problems);
+                check_angle("angle_degrees", angle_degrees, &mut problems);
             }
+            Self::ObjectMotion {
+                ref object,
+                foreground,
+                background,
+            } => {
+                problems.extend(object.problems());
+                problems.extend(foreground.problems());
+                problems.extend(background.problems());
+            }
+            Self::Rotation { extent, center } | Self::Zoom { extent, center } => {
+                check_positive("extent", extent, &mut problems);
+                check_center(center, &mut problems);
+            }
+            Self::FrameAverage { frames } => {
+                if frames % 2 == 0 || !(3..MAX_FRAMES).contains(&frames) {
+                    problems.push(Problem::new("frames", frames, "odd, from 3 to 999"));
+                }
+            }
+            Self::CustomKernel(ref custom) => problems.extend(custom.problems()),
         }
         problems
     }
 }
 
-fn check_angle(angle_degrees: f32, problems: &mut Vec<Problem>) {
-    if !angle_degrees.is_finite() {
-        problems.push(Problem::new("angle_degrees", angle_degrees, "finite"));
+/// Problems of a point given as a share of width and height.
+pub(crate) fn check_center(center: [f32; 2], problems: &mut Vec<Problem>) {
+    for value in center {
+        if !(value.is_finite() && value.abs() <= 1000.0) {
+            problems.push(Problem::new("center", value, "between -1000 and 1000"));
+        }
     }
 }

@@ -7,16 +7,22 @@ use serde::{Deserialize, Serialize};
 use crate::blur::Blur;
 use crate::convolve::PARALLEL_SAMPLES;
 use crate::error::{Error, Problem, Result, all_or_nothing, samples_mut};
+use crate::highlights::Highlights;
+use crate::jpeg::Jpeg;
 use crate::kernel::{Kernel, check_size};
+use crate::layers;
+use crate::planes::padded;
 use crate::random::SplitMix64;
 use crate::response::Response;
+use crate::warp::{self, Warp};
 
 /// Version of [`Degradation`] that this crate reads and writes.
 pub const DEGRADATION_SCHEMA_VERSION: u32 = 1;
 
 /// Everything needed to make the same degraded bytes again:
-/// `y = Q(CRF(k * CRF^-1(x) + n))`, where `CRF` is the camera response, `*` convolution in linear light,
-/// `n ~ N(0, shot_noise * light + read_noise^2)` independent in every sample, and `Q` the quantisation.
+/// `y = Q(J(CRF(B(H(CRF^-1(x))) + n)))`, where `CRF` is the camera response, `H` the expansion of highlights, `B` the blur
+/// in linear light (for most families a convolution), `n ~ N(0, shot_noise * light + read_noise^2)` independent in every
+/// sample, `J` JPEG compression, and `Q` the quantisation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Degradation {
@@ -33,8 +39,57 @@ pub struct Degradation {
     /// Bits per sample of the result, 1 to 16; not quantised when absent.
     #[serde(default)]
     pub quantise_bits: Option<u8>,
+    /// Light beyond white in the sharp picture; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highlights: Option<Highlights>,
+    /// JPEG compression of the result, which then has 8 bits; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jpeg: Option<Jpeg>,
     /// Seed of the noise.
     pub seed: u64,
+}
+
+/// What the blur reads, worked out once.
+enum Plan {
+    Kernel(Kernel),
+    Layers(usize),
+    Warp(Warp, f64, [f64; 2], usize),
+}
+
+impl Plan {
+    fn new(blur: &Blur) -> Result<Self> {
+        let warped = |warp, extent: f32, center: [f32; 2]| {
+            let margin = warp::margin(extent.into())?;
+            Ok(Self::Warp(
+                warp,
+                extent.into(),
+                center.map(f64::from),
+                margin,
+            ))
+        };
+        match *blur {
+            Blur::ObjectMotion {
+                foreground,
+                background,
+                ..
+            } => Ok(Self::Layers(layers::margin(foreground, background)?)),
+            Blur::Rotation { extent, center } => warped(Warp::Rotation, extent, center),
+            Blur::Zoom { extent, center } => warped(Warp::Zoom, extent, center),
+            Blur::FrameAverage { frames } => Err(Error::WrongNumberOfFrames {
+                family: blur.family(),
+                needed: frames as usize,
+                got: 1,
+            }),
+            _ => Ok(Self::Kernel(blur.kernel()?)),
+        }
+    }
+
+    fn margin(&self) -> usize {
+        match self {
+            Self::Kernel(kernel) => kernel.radius(),
+            Self::Layers(margin) | Self::Warp(.., margin) => *margin,
+        }
+    }
 }
 
 impl Degradation {
@@ -48,6 +103,8 @@ impl Degradation {
             shot_noise: 0.0,
             read_noise: 0.0,
             quantise_bits: None,
+            highlights: None,
+            jpeg: None,
             seed: 0,
         }
     }
@@ -72,16 +129,25 @@ impl Degradation {
             }
         }
         check_quantise_bits(self.quantise_bits, &mut problems);
+        problems.extend(
+            self.highlights
+                .map(Highlights::problems)
+                .unwrap_or_default(),
+        );
+        problems.extend(self.jpeg.map(Jpeg::problems).unwrap_or_default());
         all_or_nothing(problems)
     }
 
-    /// Real pixels needed around each output pixel: the radius of the kernel.
+    /// Real pixels needed around each output pixel: the radius of the kernel, or how far the blur reaches.
     ///
     /// # Errors
     /// Invalid parameters or a kernel beyond the size limit.
     pub fn margin(&self) -> Result<usize> {
         self.validate()?;
-        Ok(self.blur.kernel()?.radius())
+        match self.blur {
+            Blur::FrameAverage { .. } => Ok(0),
+            ref blur => Ok(Plan::new(blur)?.margin()),
+        }
     }
 
     /// Degrades a whole image; beyond its border the image is mirrored (the border pixel itself not repeated).
@@ -91,30 +157,69 @@ impl Degradation {
     /// result, in the same size.
     ///
     /// # Errors
-    /// Invalid parameters, non-finite pixels, or an image whose height or width does not exceed the kernel radius.
+    /// Invalid parameters, non-finite pixels, an image whose height or width does not exceed [`Self::margin`], or a blur
+    /// made from several frames.
     pub fn apply(&self, sharp: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
         self.validate()?;
-        let kernel = self.blur.kernel()?;
-        let margin = kernel.radius();
-        let (channels, height, width) = sharp.dim();
-        check_size(height, width, margin, margin + 1)?;
-        let linear = self.linear(sharp, 0)?;
-        let mut padded = Array3::zeros((channels, height + 2 * margin, width + 2 * margin));
-        for (source, mut target) in linear.outer_iter().zip(padded.outer_iter_mut()) {
-            for (row, mut target) in target.outer_iter_mut().enumerate() {
-                let source = source.index_axis(Axis(0), mirrored(row, margin, height));
-                target.slice_mut(s![margin..margin + width]).assign(&source);
-                for column in (0..margin).chain(margin + width..width + 2 * margin) {
-                    target[column] = source[mirrored(column, margin, width)];
-                }
+        let plan = Plan::new(&self.blur)?;
+        let (_, height, width) = sharp.dim();
+        check_size(height, width, plan.margin(), plan.margin() + 1)?;
+        let light = self.light(sharp, 0)?;
+        let blurred = match &plan {
+            Plan::Kernel(kernel) => {
+                kernel.convolve_valid(padded(light.view(), kernel.radius())?.view())?
             }
+            _ => self.varying(&plan, light.view(), 0)?,
+        };
+        self.finish(blurred, 0)
+    }
+
+    /// Averages successive frames of a film in linear light, as a slow shutter would.
+    ///
+    /// # Shapes
+    /// Each frame is `[C, H, W]`, encoded by [`Self::response`], in `[0, 1]`; so is the result. The sharp picture that
+    /// belongs to it is the frame in the middle.
+    ///
+    /// # Errors
+    /// Invalid parameters, a blur that is no frame average, a wrong number of frames, frames of different size, or
+    /// non-finite pixels.
+    pub fn apply_frames(&self, frames: &[ArrayView3<'_, f32>]) -> Result<Array3<f32>> {
+        self.validate()?;
+        let needed = match self.blur {
+            Blur::FrameAverage { frames } => frames as usize,
+            _ => 1,
+        };
+        let wrong = Error::WrongNumberOfFrames {
+            family: self.blur.family(),
+            needed,
+            got: frames.len(),
+        };
+        let Some((first, rest)) = frames.split_first() else {
+            return Err(wrong);
+        };
+        if needed == 1 || frames.len() != needed {
+            return Err(wrong);
         }
-        self.finish(&kernel, padded.view(), 0)
+        let mut sum = self.light(*first, 0)?;
+        for (index, frame) in rest.iter().enumerate() {
+            if frame.dim() != first.dim() {
+                return Err(Error::FrameShape {
+                    index: index + 1,
+                    expected: first.dim(),
+                    got: frame.dim(),
+                });
+            }
+            sum += &self.light(*frame, 0)?;
+        }
+        sum /= needed as f32;
+        self.finish(sum, 0)
     }
 
     /// Degrades a patch that brings `margin` real pixels on each side, so that no border is invented.
     ///
-    /// The result equals [`Self::apply`] on the same array, without its outer `margin` pixels, to the bit.
+    /// The result equals [`Self::apply`] on the same array, without its outer `margin` pixels. Two things differ: JPEG
+    /// counts its blocks from the first pixel of the result, and a large kernel on a large image is worked out in other
+    /// tiles (see the README).
     ///
     /// # Shapes
     /// `sharp_with_margin` is `[C, H, W]`, encoded by [`Self::response`], in `[0, 1]` (values outside are clamped); the
@@ -129,12 +234,12 @@ impl Degradation {
         margin: usize,
     ) -> Result<Array3<f32>> {
         self.validate()?;
-        let kernel = self.blur.kernel()?;
-        let radius = kernel.radius();
-        if margin < radius {
+        let plan = Plan::new(&self.blur)?;
+        let needed = plan.margin();
+        if margin < needed {
             return Err(Error::MarginTooSmall {
                 got: margin,
-                needed: radius,
+                needed,
             });
         }
         let (_, height, width) = sharp_with_margin.dim();
@@ -144,18 +249,52 @@ impl Degradation {
             margin,
             margin.saturating_mul(2).saturating_add(1),
         )?;
-        let spare = margin - radius;
-        let needed = sharp_with_margin.slice(s![.., spare..height - spare, spare..width - spare]);
-        self.finish(&kernel, self.linear(needed, spare)?.view(), margin)
+        let blurred = match &plan {
+            Plan::Kernel(kernel) => {
+                let spare = margin - needed;
+                let (rows, columns) = (spare..height - spare, spare..width - spare);
+                let sharp = sharp_with_margin.slice(s![.., rows, columns]);
+                kernel.convolve_valid(self.light(sharp, spare)?.view())?
+            }
+            _ => self.varying(&plan, self.light(sharp_with_margin, 0)?.view(), margin)?,
+        };
+        self.finish(blurred, margin)
     }
 
-    /// Linear light in standard layout. `origin` is the row and column of the first sample in the caller's array.
-    fn linear(&self, encoded: ArrayView3<'_, f32>, origin: usize) -> Result<Array3<f32>> {
+    /// Blur that differs from place to place, without the outer `inset` pixels.
+    fn varying(
+        &self,
+        plan: &Plan,
+        light: ArrayView3<'_, f32>,
+        inset: usize,
+    ) -> Result<Array3<f32>> {
+        match (plan, &self.blur) {
+            (
+                Plan::Layers(_),
+                Blur::ObjectMotion {
+                    object,
+                    foreground,
+                    background,
+                },
+            ) => layers::apply(light, object, *foreground, *background, inset),
+            (&Plan::Warp(warp, extent, center, _), _) => warp.apply(light, extent, center, inset),
+            // Not reached: kernels are convolved by the callers.
+            _ => Err(Error::NoKernel {
+                family: self.blur.family(),
+            }),
+        }
+    }
+
+    /// Linear light in standard layout, highlights expanded. `origin` is the row and column of the first sample in the caller's array.
+    fn light(&self, encoded: ArrayView3<'_, f32>, origin: usize) -> Result<Array3<f32>> {
         let mut linear = encoded.as_standard_layout().into_owned();
         let width = linear.len_of(Axis(2)).max(1);
         let decode = |row: &mut [f32]| {
             let finite = row.iter().all(|value| value.is_finite());
             self.response.decode(row);
+            if let Some(highlights) = self.highlights {
+                highlights.expand(row);
+            }
             finite
         };
         let values = samples_mut(linear.as_slice_mut())?;
@@ -183,15 +322,9 @@ impl Degradation {
         Ok(linear)
     }
 
-    /// Convolution, noise, response and quantisation. `origin` is the row and column, in the array that the caller
+    /// Noise, response, compression and quantisation. `origin` is the row and column, in the array that the caller
     /// handed in, of the first output pixel: noise belongs to a place in the image.
-    fn finish(
-        &self,
-        kernel: &Kernel,
-        linear: ArrayView3<'_, f32>,
-        origin: usize,
-    ) -> Result<Array3<f32>> {
-        let mut out = kernel.convolve_valid(linear)?;
+    fn finish(&self, mut out: Array3<f32>, origin: usize) -> Result<Array3<f32>> {
         let (_, height, width) = out.dim();
         let noise = SplitMix64::keyed(self.seed, "sensor noise");
         let levels = self.quantise_bits.map(|bits| ((1_u32 << bits) - 1) as f32);
@@ -208,11 +341,10 @@ impl Degradation {
                 }
             }
             self.response.encode(row);
-            if let Some(levels) = levels {
-                for value in row {
-                    // Never negative here, so that truncation after adding one half rounds.
-                    *value = (*value * levels + 0.5) as u32 as f32 / levels;
-                }
+            if let Some(levels) = levels
+                && self.jpeg.is_none()
+            {
+                quantise(row, levels);
             }
         };
         let values = samples_mut(out.as_slice_mut())?;
@@ -224,18 +356,40 @@ impl Degradation {
         } else {
             values.chunks_mut(width).enumerate().for_each(finish_row);
         }
+        if let Some(jpeg) = self.jpeg {
+            out = jpeg.apply(&out)?;
+            if let Some(levels) = levels {
+                quantise(samples_mut(out.as_slice_mut())?, levels);
+            }
+        }
         Ok(out)
+    }
+
+    /// The sharp picture that belongs to the degraded one: the input itself, or, with [`Self::highlights`], what the
+    /// camera would have stored of the expanded light.
+    ///
+    /// # Errors
+    /// Invalid parameters or non-finite pixels.
+    pub fn target(&self, sharp: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+        self.validate()?;
+        if self.highlights.is_none() {
+            return Ok(sharp.to_owned());
+        }
+        let mut light = self.light(sharp, 0)?;
+        let values = samples_mut(light.as_slice_mut())?;
+        self.response.encode(values);
+        if let Some(bits) = self.quantise_bits {
+            quantise(values, ((1_u32 << bits) - 1) as f32);
+        }
+        Ok(light)
     }
 }
 
-/// Index inside `0..size` that mirrors `index - margin`; needs `margin < size`.
-fn mirrored(index: usize, margin: usize, size: usize) -> usize {
-    if index < margin {
-        margin - index
-    } else if index - margin < size {
-        index - margin
-    } else {
-        2 * (size - 1) - (index - margin)
+/// Rounds samples in `[0, 1]` to `levels` steps.
+fn quantise(values: &mut [f32], levels: f32) {
+    for value in values {
+        // Never negative here, so that truncation after adding one half rounds.
+        *value = (*value * levels + 0.5) as u32 as f32 / levels;
     }
 }
 

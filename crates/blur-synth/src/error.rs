@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::blur::Family;
+use crate::family::Family;
 
 /// The result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -65,6 +65,44 @@ pub enum Error {
     FamilyNotInMix {
         /// The family asked for.
         family: Family,
+    },
+    /// The blur differs from pixel to pixel, or is made from several pictures.
+    #[error("blur of the family {family} has no kernel")]
+    NoKernel {
+        /// The family.
+        family: Family,
+    },
+    /// The family has no range of sizes to draw from.
+    #[error("a blur mix cannot draw from the family {family}")]
+    FamilyNotDrawable {
+        /// The family.
+        family: Family,
+    },
+    /// A frame average was applied to one picture, or another blur to several.
+    #[error("blur of the family {family} takes {needed} pictures, got {got}")]
+    WrongNumberOfFrames {
+        /// The family.
+        family: Family,
+        /// Pictures needed.
+        needed: usize,
+        /// Pictures given.
+        got: usize,
+    },
+    /// Frames of one film differ in size.
+    #[error("frame {index} has shape {got:?}, the first {expected:?} (channels, height, width)")]
+    FrameShape {
+        /// Number of the frame, from 0.
+        index: usize,
+        /// Shape of the first frame.
+        expected: (usize, usize, usize),
+        /// Shape of this one.
+        got: (usize, usize, usize),
+    },
+    /// One or more faults of a recipe; all of them are listed.
+    #[error("invalid recipe: {}", problems.join("; "))]
+    InvalidRecipe {
+        /// Every problem found, with its place.
+        problems: Vec<String>,
     },
     /// The image is too small for the blur.
     #[error(

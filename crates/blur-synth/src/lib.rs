@@ -2,18 +2,36 @@
 
 mod blur;
 mod convolve;
+mod custom;
 mod degradation;
 mod error;
 mod families;
+mod family;
+mod highlights;
+mod jpeg;
 mod kernel;
+mod layers;
 mod mix;
+mod motion;
+mod planes;
 mod random;
+mod recipe;
 mod response;
+mod scenario;
 mod splat;
+mod warp;
 
-pub use blur::{Blur, Family};
+pub use blur::Blur;
+pub use custom::CustomKernel;
 pub use degradation::{DEGRADATION_SCHEMA_VERSION, Degradation};
 pub use error::{Error, Problem, Result};
+pub use family::Family;
+pub use highlights::Highlights;
+pub use jpeg::{Chroma, Jpeg};
 pub use kernel::{Kernel, MAX_KERNEL_RADIUS};
-pub use mix::{BLUR_MIX_SCHEMA_VERSION, BlurMix, WeightedFamily};
+pub use layers::MovingObject;
+pub use mix::{BLUR_MIX_SCHEMA_VERSION, BlurMix, HighlightMix, JpegMix, WeightedFamily};
+pub use motion::Motion;
+pub use recipe::{Camera, Condition, Preset, RECIPE_SCHEMA_VERSION, Recipe};
 pub use response::Response;
+pub use scenario::Scenario;

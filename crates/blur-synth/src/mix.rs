@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::blur::{Blur, Family};
-use crate::degradation::{
-    DEGRADATION_SCHEMA_VERSION, Degradation, check_quantise_bits, check_response,
-};
+use crate::degradation::{Degradation, check_quantise_bits, check_response};
 use crate::error::{Error, Problem, Result, all_or_nothing};
+use crate::family::Family;
+use crate::jpeg::Chroma;
 use crate::random::SplitMix64;
 use crate::response::Response;
+
+mod draw;
 
 /// Version of [`BlurMix`] that this crate reads and writes.
 pub const BLUR_MIX_SCHEMA_VERSION: u32 = 1;
@@ -21,7 +22,8 @@ pub struct WeightedFamily {
     pub family: Family,
     /// Share in the mix relative to the other weights; at least 0.
     pub weight: f32,
-    /// Smallest size in pixels: extent, length, radius or sigma, by family.
+    /// Smallest size in pixels: extent, length, radius or sigma, by family; for moving objects the length or extent of
+    /// each motion.
     pub min: f32,
     /// Largest size in pixels.
     pub max: f32,
@@ -51,10 +53,48 @@ pub struct BlurMix {
     /// Bits per sample of the result, 1 to 16; not quantised when absent.
     #[serde(default)]
     pub quantise_bits: Option<u8>,
+    /// Share of the discs that are polygons of 5 to 9 blades instead, in `[0, 1]`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub polygon_share: f32,
+    /// Pictures with light beyond white; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highlights: Option<HighlightMix>,
+    /// Pictures compressed by JPEG; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jpeg: Option<JpegMix>,
+}
+
+/// How often and how strongly highlights are expanded; see [`Highlights`](crate::Highlights).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HighlightMix {
+    /// Share of the pictures, in `[0, 1]`.
+    pub share: f32,
+    /// Linear light from which a sample counts as clipped, in `[0, 1)`.
+    pub threshold: f32,
+    /// Range of the gain, drawn evenly in its logarithm; above 0, at most 1000.
+    pub gain: [f32; 2],
+}
+
+/// How often and how strongly pictures are compressed; see [`Jpeg`](crate::Jpeg).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JpegMix {
+    /// Share of the pictures, in `[0, 1]`.
+    pub share: f32,
+    /// Range of the quality, drawn evenly; 1 to 100.
+    pub quality: [u8; 2],
+    /// Resolution of the colour planes.
+    #[serde(default)]
+    pub chroma: Chroma,
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 impl BlurMix {
-    /// All four families with equal weight: camera shakes of 4 to 24 pixels, linear motion of 3 to 24 pixels, discs
+    /// All four uniform families with equal weight: camera shakes of 4 to 24 pixels, linear motion of 3 to 24 pixels, discs
     /// of radius 1 to 6 pixels, isotropic Gaussians of sigma 0.6 to 3 pixels; read noise 2e-4 to 3e-3, shot noise
     /// 1e-5 to 5e-4; sRGB, 8 bits.
     #[must_use]
@@ -80,6 +120,9 @@ impl BlurMix {
             read_noise: [2e-4, 3e-3],
             response: Response::Srgb,
             quantise_bits: Some(8),
+            polygon_share: 0.0,
+            highlights: None,
+            jpeg: None,
         }
     }
 
@@ -114,6 +157,13 @@ impl BlurMix {
                     "families.max",
                     entry.max,
                     "finite and at least min",
+                ));
+            }
+            if !draw::is_drawable(entry.family) {
+                problems.push(Problem::new(
+                    "families.family",
+                    index as f64,
+                    "a family with a range of sizes, not frame_average or custom_kernel (this is its place in the list)",
                 ));
             }
             if self.families[..index]
@@ -166,6 +216,40 @@ impl BlurMix {
         }
         check_response(self.response, &mut problems);
         check_quantise_bits(self.quantise_bits, &mut problems);
+        let mut check_share = |field, share: f32| {
+            if !(0.0..=1.0).contains(&share) {
+                problems.push(Problem::new(field, share, "between 0 and 1"));
+            }
+        };
+        check_share("polygon_share", self.polygon_share);
+        if let Some(jpeg) = self.jpeg {
+            check_share("jpeg.share", jpeg.share);
+            let [low, high] = jpeg.quality;
+            if !(1..=100).contains(&low) || !(low..=100).contains(&high) {
+                let requirement = "a range [low, high] within 1 to 100 (this is low)";
+                problems.push(Problem::new("jpeg.quality", low, requirement));
+            }
+        }
+        if let Some(highlights) = self.highlights {
+            let share = highlights.share;
+            if !(0.0..=1.0).contains(&share) {
+                problems.push(Problem::new("highlights.share", share, "between 0 and 1"));
+            }
+            if !(0.0..1.0).contains(&highlights.threshold) {
+                problems.push(Problem::new(
+                    "highlights.threshold",
+                    highlights.threshold,
+                    "at least 0 and less than 1",
+                ));
+            }
+            check_range(
+                "highlights.gain",
+                highlights.gain,
+                f32::MIN_POSITIVE,
+                1000.0,
+                &mut problems,
+            );
+        }
         all_or_nothing(problems)
     }
 
@@ -191,7 +275,7 @@ impl BlurMix {
             }
         }
         match chosen {
-            Some(entry) => Ok(self.draw(entry, seed)),
+            Some(entry) => self.draw(entry, seed),
             // Not reached: a valid mix has a positive weight.
             None => Err(Error::InvalidParameters {
                 problems: vec![Problem::new(
@@ -210,7 +294,7 @@ impl BlurMix {
     pub fn sample_family(&self, family: Family, seed: u64) -> Result<Degradation> {
         self.validate()?;
         match self.families.iter().find(|entry| entry.family == family) {
-            Some(entry) => Ok(self.draw(entry, seed)),
+            Some(entry) => self.draw(entry, seed),
             None => Err(Error::FamilyNotInMix { family }),
         }
     }
@@ -223,84 +307,10 @@ impl BlurMix {
         self.validate()?;
         let mut margin = 0;
         for entry in self.families.iter().filter(|entry| entry.weight > 0.0) {
-            margin = margin.max(family_margin(entry)?);
+            margin = margin.max(draw::margin(self, entry)?);
         }
         Ok(margin)
     }
-
-    fn draw(&self, entry: &WeightedFamily, seed: u64) -> Degradation {
-        let mut random = SplitMix64::keyed(seed, "blur mix: parameters");
-        let size = between([entry.min, entry.max], random.uniform());
-        let blur = match entry.family {
-            Family::CameraShake => Blur::CameraShake {
-                extent: size,
-                anxiety: between(self.camera_shake_anxiety, random.uniform()),
-                exposure: between_logarithms(self.camera_shake_exposure, random.uniform()),
-                seed: random.seed(),
-            },
-            Family::LinearMotion => Blur::LinearMotion {
-                length: size,
-                angle_degrees: between([0.0, 180.0], random.uniform()),
-            },
-            Family::Defocus => Blur::Defocus { radius: size },
-            Family::Gaussian => {
-                let ratio = between(self.gaussian_axis_ratio, random.uniform());
-                let angle_degrees = between([0.0, 180.0], random.uniform());
-                let sigma_minor = (ratio < 1.0).then_some(size * ratio);
-                let angle_degrees = if sigma_minor.is_some() {
-                    angle_degrees
-                } else {
-                    0.0
-                };
-                Blur::Gaussian {
-                    sigma: size,
-                    sigma_minor,
-                    angle_degrees,
-                }
-            }
-        };
-        Degradation {
-            schema_version: DEGRADATION_SCHEMA_VERSION,
-            blur,
-            response: self.response,
-            shot_noise: between_logarithms(self.shot_noise, random.uniform()),
-            read_noise: between_logarithms(self.read_noise, random.uniform()),
-            quantise_bits: self.quantise_bits,
-            seed: random.seed(),
-        }
-    }
-}
-
-/// Radius of the widest kernel of one family, over all trajectories and angles.
-fn family_margin(entry: &WeightedFamily) -> Result<usize> {
-    let widest = match entry.family {
-        // Seen from its centroid no point of a trajectory lies further off than its extent.
-        Family::CameraShake => return crate::kernel::checked_radius(entry.max.into()),
-        Family::LinearMotion => Blur::LinearMotion {
-            length: entry.max,
-            angle_degrees: 0.0,
-        },
-        Family::Defocus => Blur::Defocus { radius: entry.max },
-        Family::Gaussian => Blur::Gaussian {
-            sigma: entry.max,
-            sigma_minor: None,
-            angle_degrees: 0.0,
-        },
-    };
-    Ok(widest.kernel()?.radius())
-}
-
-fn between(range: [f32; 2], position: f64) -> f32 {
-    let [low, high] = range.map(f64::from);
-    ((low + (high - low) * position) as f32).clamp(range[0], range[1])
-}
-
-fn between_logarithms(range: [f32; 2], position: f64) -> f32 {
-    if range == [0.0, 0.0] {
-        return 0.0;
-    }
-    let [low, high] = range.map(|end| libm::log(end.into()));
-    (libm::exp(low + (high - low) * position) as f32).clamp(range[0], range[1])
 }
 
 fn check_range(

@@ -50,7 +50,8 @@ impl Canvas {
         }
     }
 
-    fn splat_point(&mut self, point: [f64; 2], weight: f64) {
+    /// Shares a weight bilinearly among the four pixels around a point `[x, y]`.
+    pub(crate) fn splat_point(&mut self, point: [f64; 2], weight: f64) {
         let column = (point[0].floor() as i64).clamp(-self.radius, self.radius);
         let row = (point[1].floor() as i64).clamp(-self.radius, self.radius);
         let (x, y) = (point[0] - column as f64, point[1] - row as f64);

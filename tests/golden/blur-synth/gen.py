@@ -9,15 +9,21 @@ Writes reference.safetensors next to this file.
 - straight motion, camera shake: sharing densely placed points bilinearly; the shake's trajectory is written again
   here from the formula, with SciPy's normal quantile
 - convolution: scipy.signal.convolve in float64
+- polygons: dense points of each pixel inside all half-planes
+- custom kernels: scipy.ndimage.shift of the taps on a larger grid
 - whole degradations without noise: the pieces above, put together here
+- warps, moving layers, frame averages, highlights, noise and JPEG: scenes.py
 """
 import json
 from pathlib import Path
 
 import numpy as np
+import PIL
 import scipy
 import skimage
+import scenes
 from safetensors.numpy import save_file
+from scipy.ndimage import shift
 from scipy.signal import convolve
 from scipy.special import ndtri
 from skimage.color import rgb2xyz, xyz2rgb
@@ -71,6 +77,43 @@ def disc(radius):
     return normalised(kernel)
 
 
+def polygon(radius, blades, rotation_degrees):
+    """Rows of points are cut exactly by the half-planes; dense rows are averaged."""
+    step, dense = 2 * np.pi / blades, 20_000
+    corner = radius * np.sqrt(np.pi / (0.5 * blades * np.sin(step)))
+    reach = int(np.ceil(max(corner - 0.5, 0)))
+    # A side lies at the distance of the inradius, its normal halfway between two corners; y grows downwards.
+    normals = np.deg2rad(rotation_degrees) + step * (np.arange(blades) + 0.5)
+    inradius = corner * np.cos(step / 2)
+    kernel = np.zeros((2 * reach + 1,) * 2)
+    for row in range(-reach, reach + 1):
+        y = row + (np.arange(dense) + 0.5) / dense - 0.5
+        low, high = np.full(dense, -np.inf), np.full(dense, np.inf)
+        for angle in normals:
+            # x cos(a) - y sin(a) <= inradius
+            bound = (inradius + y * np.sin(angle)) / np.cos(angle)
+            if np.cos(angle) > 0:
+                high = np.minimum(high, bound)
+            else:
+                low = np.maximum(low, bound)
+        for column in range(-reach, reach + 1):
+            length = np.minimum(high, column + 0.5) - np.maximum(low, column - 0.5)
+            kernel[row + reach, column + reach] = np.clip(length, 0, None).mean()
+    return normalised(kernel)
+
+
+def custom(taps):
+    """Taps moved so that their centroid is in the middle of a larger grid."""
+    taps = np.array(taps, np.float64)
+    rows, columns = np.indices(taps.shape)
+    y, x = (rows * taps).sum() / taps.sum(), (columns * taps).sum() / taps.sum()
+    reach = max(taps.shape) + 1
+    grid = np.zeros((2 * reach + 1,) * 2)
+    top, left = reach - int(np.floor(y)), reach - int(np.floor(x))
+    grid[top:top + taps.shape[0], left:left + taps.shape[1]] = taps
+    return normalised(shift(grid, [-(y % 1), -(x % 1)], order=1, prefilter=False))
+
+
 def gaussian(sigma, sigma_minor, angle_degrees):
     reach, dense = int(np.ceil(4 * sigma)), 200
     angle = np.deg2rad(angle_degrees)
@@ -111,7 +154,8 @@ def linear_motion(length, angle_degrees):
     return splat(dense_polyline(np.stack([-half, half]), 400_000))
 
 
-def camera_shake(extent, anxiety, exposure, seed, steps=2000, path_length=64.0):
+def shake_corners(extent, anxiety, exposure, seed, steps=2000, path_length=64.0):
+    """Positions at equal time steps, their mean over time in the origin."""
     random = SplitMix64(seed, "camera shake")
     speed = path_length / (steps - 1)
     centripetal = 0.7 * random.uniform()
@@ -129,8 +173,11 @@ def camera_shake(extent, anxiety, exposure, seed, steps=2000, path_length=64.0):
         path.append(path[-1] + velocity)
     corners = np.stack([np.real(path), np.imag(path)], 1)
     corners *= extent / np.ptp(corners, axis=0).max()
-    points = dense_polyline(corners, 200)
-    return splat(points - points.mean(0))
+    return corners - (0.5 * (corners[1:] + corners[:-1])).mean(0)
+
+
+def camera_shake(**parameters):
+    return splat(dense_polyline(shake_corners(**parameters), 200))
 
 
 def decode(encoded):
@@ -164,6 +211,11 @@ BLURS = [
     {"family": "defocus", "radius": 1.0},
     {"family": "defocus", "radius": 2.625},
     {"family": "defocus", "radius": 6.0},
+    {"family": "defocus", "radius": 3.25, "blades": 6, "rotation_degrees": 10.0},
+    {"family": "defocus", "radius": 4.5, "blades": 5, "rotation_degrees": 77.0},
+    {"family": "defocus", "radius": 2.0, "blades": 3, "rotation_degrees": -20.0},
+    {"family": "custom_kernel", "name": "small", "taps": [[0, 1, 2, 0.5], [0, 0, 3, 1.25], [0.25, 0, 0, 4]]},
+    {"family": "custom_kernel", "name": "off the middle", "taps": [[1, 1, 0], [1, 1, 0], [0, 0, 0]]},
     {"family": "gaussian", "sigma": 0.625},
     {"family": "gaussian", "sigma": 3.0},
     {"family": "gaussian", "sigma": 2.5, "sigma_minor": 0.75, "angle_degrees": 25.0},
@@ -177,8 +229,12 @@ def kernel_of(blur):
         return camera_shake(**parameters)
     if blur["family"] == "linear_motion":
         return linear_motion(**parameters)
+    if blur["family"] == "defocus" and "blades" in parameters:
+        return polygon(**parameters)
     if blur["family"] == "defocus":
         return disc(**parameters)
+    if blur["family"] == "custom_kernel":
+        return custom(parameters["taps"])
     return gaussian(parameters["sigma"], parameters.get("sigma_minor", parameters["sigma"]),
                     parameters.get("angle_degrees", 0.0))
 
@@ -212,10 +268,14 @@ def main():
         tensors[f"kernel.{index}"] = kernel
         tensors[f"degradation.{index}"] = degrade(small, kernel).astype(np.float32)
 
+    more, records = scenes.tensors(decode, encode, lambda motion: shake_corners(**motion), SplitMix64)
+    tensors |= {name: np.asarray(value, np.float32) for name, value in more.items()}
     metadata = {
+        **records,
         "blurs": json.dumps(BLURS),
         "seed": str(SEED),
-        "versions": json.dumps({"numpy": np.__version__, "scipy": scipy.__version__, "skimage": skimage.__version__}),
+        "versions": json.dumps({"numpy": np.__version__, "scipy": scipy.__version__, "skimage": skimage.__version__,
+                                "pillow": PIL.__version__}),
     }
     tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     save_file(tensors, Path(__file__).with_name("reference.safetensors"), metadata)

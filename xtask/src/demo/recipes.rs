@@ -87,7 +87,7 @@ pub(super) fn all() -> Vec<Recipe> {
             "coffee",
             "defocus, radius 3 pixels",
             coffee,
-            Some(camera(Blur::Defocus { radius: 3.0 }, 2)),
+            Some(camera(Blur::disc(3.0), 2)),
             (0.36, 0.38),
         ),
         recipe(
@@ -110,6 +110,8 @@ fn camera(blur: Blur, seed: u64) -> Degradation {
         shot_noise: 1e-4,
         read_noise: 1e-3,
         quantise_bits: Some(8),
+        highlights: None,
+        jpeg: None,
         seed,
     }
 }

@@ -13,9 +13,7 @@ const PATH_LENGTH: f64 = 64.0;
 
 /// Kernel of one shake whose box has `extent` pixels on its longer side.
 pub(crate) fn kernel(extent: f64, anxiety: f64, exposure: f64, seed: u64) -> Result<Kernel> {
-    // Seen from its centroid no point of the trajectory is further than `extent` along either axis.
-    checked_radius(extent)?;
-    let points = recentred(&rescaled(&trajectory(anxiety, exposure, seed), extent));
+    let points = corners(extent, anxiety, exposure, seed)?;
     let reach = points.iter().fold(0.0_f64, |reach, point| {
         reach.max(point[0].abs()).max(point[1].abs())
     });
@@ -24,6 +22,21 @@ pub(crate) fn kernel(extent: f64, anxiety: f64, exposure: f64, seed: u64) -> Res
         canvas.splat_segment(pair[0], pair[1], 1.0);
     }
     Kernel::from_weights(canvas.into_weights())
+}
+
+/// Positions `[x, y]` in pixels at equal time steps, their mean over time in the origin.
+pub(crate) fn corners(
+    extent: f64,
+    anxiety: f64,
+    exposure: f64,
+    seed: u64,
+) -> Result<Vec<[f64; 2]>> {
+    // Seen from its centroid no point of the trajectory is further than `extent` along either axis.
+    checked_radius(extent)?;
+    Ok(recentred(&rescaled(
+        &trajectory(anxiety, exposure, seed),
+        extent,
+    )))
 }
 
 /// Positions `[x, y]` at equal time steps, from the start until the shutter closes. Velocity `v` keeps its magnitude `s`; each step it turns by

@@ -1,4 +1,4 @@
-//! Out-of-focus blur of an ideal round aperture: a uniform disc.
+//! Out-of-focus blur: a uniform disc for a round aperture, a regular polygon for one of straight blades.
 
 use ndarray::Array2;
 
@@ -16,6 +16,68 @@ pub(crate) fn kernel(radius: f64) -> Result<Kernel> {
             + area(x - 0.5, y - 0.5)
     });
     Kernel::from_weights(weights.mapv(|weight| weight.max(0.0)))
+}
+
+/// Kernel of a regular polygon with `blades` sides and the area of a disc of `radius` pixels, its first corner at
+/// `rotation_degrees`; each tap is the area of the pixel square that lies inside the polygon.
+pub(crate) fn polygon_kernel(radius: f64, blades: u8, rotation_degrees: f64) -> Result<Kernel> {
+    let step = std::f64::consts::TAU / f64::from(blades);
+    // A regular polygon has the area n / 2 * R^2 * sin(2 pi / n).
+    let corner_radius =
+        radius * (std::f64::consts::PI / (0.5 * f64::from(blades) * libm::sin(step))).sqrt();
+    let start = rotation_degrees % 360.0 * (std::f64::consts::PI / 180.0);
+    let corners: Vec<[f64; 2]> = (0..blades)
+        .map(|corner| {
+            let (sine, cosine) = libm::sincos(start + step * f64::from(corner));
+            // Rows grow downwards, angles counter-clockwise.
+            [corner_radius * cosine, -corner_radius * sine]
+        })
+        .collect();
+    let reach = checked_radius(corner_radius - 0.5)?;
+    let side = 2 * reach + 1;
+    let weights = Array2::from_shape_fn((side, side), |(row, column)| {
+        let (x, y) = (column as f64 - reach as f64, row as f64 - reach as f64);
+        area_in_pixel(&corners, x, y)
+    });
+    Kernel::from_weights(weights)
+}
+
+/// Area of a convex polygon inside the pixel square around `(x, y)`: the polygon is cut along each side of the square
+/// (Sutherland & Hodgman 1974), then measured (shoelace formula).
+fn area_in_pixel(corners: &[[f64; 2]], x: f64, y: f64) -> f64 {
+    let mut polygon = corners.to_vec();
+    for (axis, centre) in [(0, x), (1, y)] {
+        for side in [-1.0, 1.0] {
+            polygon = cut(&polygon, |point| 0.5 - side * (point[axis] - centre));
+        }
+    }
+    let doubled: f64 = (0..polygon.len())
+        .map(|index| {
+            let (from, to) = (polygon[index], polygon[(index + 1) % polygon.len()]);
+            (from[0] - x) * (to[1] - y) - (to[0] - x) * (from[1] - y)
+        })
+        .sum();
+    0.5 * doubled.abs()
+}
+
+/// The part of a polygon for which `inside`, linear in the point, is not negative.
+fn cut(polygon: &[[f64; 2]], inside: impl Fn([f64; 2]) -> f64) -> Vec<[f64; 2]> {
+    let mut kept = Vec::with_capacity(polygon.len() + 2);
+    for index in 0..polygon.len() {
+        let (from, to) = (polygon[index], polygon[(index + 1) % polygon.len()]);
+        let (at_from, at_to) = (inside(from), inside(to));
+        if at_from >= 0.0 {
+            kept.push(from);
+        }
+        if (at_from >= 0.0) != (at_to >= 0.0) {
+            let share = at_from / (at_from - at_to);
+            kept.push([
+                from[0] + share * (to[0] - from[0]),
+                from[1] + share * (to[1] - from[1]),
+            ]);
+        }
+    }
+    kept
 }
 
 /// Signed area of the disc inside the rectangle from the origin to `(x, y)`; odd in `x` and in `y`.
