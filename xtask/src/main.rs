@@ -4,6 +4,7 @@
 //! desk. This package builds on a machine without libtorch, because installing it is one of the tasks.
 
 mod ci;
+mod datasets;
 mod demo;
 mod docs;
 mod failure;

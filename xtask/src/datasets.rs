@@ -1,0 +1,10 @@
+//! `cargo xtask datasets`: fetches, checks and finds the data sets of the field.
+
+// The command that uses these follows in the same branch.
+#![allow(dead_code)]
+
+mod file_list;
+mod manifest;
+mod sources;
+mod transfer;
+mod validate;

@@ -1,0 +1,4 @@
+//! Downloads over HTTP.
+
+/// How downloads are made.
+pub(crate) struct Transfer;
