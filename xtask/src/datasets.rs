@@ -6,5 +6,6 @@
 mod file_list;
 mod manifest;
 mod sources;
+mod take;
 mod transfer;
 mod validate;

@@ -4,13 +4,19 @@
 //! what came from where. It may leave anything in its folder when it fails: the folder is then thrown away.
 
 pub(crate) mod deb;
+pub(crate) mod http;
+pub(crate) mod huggingface;
+pub(crate) mod local;
+pub(crate) mod pip;
 
 use std::path::Path;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use self::huggingface::Hub;
 use super::file_list::FileList;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Source};
 use super::transfer::Transfer;
 
 /// What a source needs to know.
@@ -27,6 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) folder: &'a Path,
     /// Downloads over HTTP: resuming, retries, checks. Also knows the free space of a folder.
     pub(crate) transfer: &'a Transfer,
+    /// Where the Hugging Face Hub is.
+    pub(crate) hub: &'a Hub,
     /// What the user gave with `--from`, for this part.
     pub(crate) given: Option<&'a Path>,
 }
@@ -41,4 +49,18 @@ pub(crate) struct FetchedFile {
     pub(crate) size: u64,
     /// As found, lower-case hexadecimal.
     pub(crate) sha256: String,
+}
+
+/// Fetches one part from one source.
+///
+/// # Errors
+/// Whatever keeps the source from being used; another source of the same part is tried then.
+pub(crate) fn fetch(source: &Source, context: &Context) -> Result<Vec<FetchedFile>> {
+    match source {
+        Source::Http(source) => http::fetch(source, context),
+        Source::Huggingface(source) => huggingface::fetch(source, context),
+        Source::Pip(source) => pip::fetch(source, context),
+        Source::Deb(source) => deb::fetch(source, context),
+        Source::Local(source) => local::fetch(source, context),
+    }
 }

@@ -345,7 +345,7 @@ impl Problems {
             && !file.contains('/')
             && !file.starts_with('.')
             && !file.ends_with(".partial")
-            && !file.ends_with(".partial.json");
+            && !file.ends_with(".download.json");
         if !is_good {
             self.say(place, &format!("file `{file}` is no plain file name"));
         }
