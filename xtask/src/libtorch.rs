@@ -22,7 +22,6 @@ use crate::failure::Failure;
 use crate::python::{self, Unavailable};
 use crate::report;
 use crate::workspace;
-use install::Lock;
 use marker::Marker;
 use validate::{Libtorch, VERSION};
 
@@ -132,7 +131,7 @@ fn find_or_install(arguments: &Arguments) -> Result<Libtorch> {
     {
         return Ok(found);
     }
-    let _lock = Lock::take(&destination)?;
+    let _lock = install::lock(&destination)?;
     // Another run may have installed it while this one waited.
     if is_kept()
         && let Some(found) = ready(&destination)
@@ -219,7 +218,7 @@ fn use_own(own: &Path, destination: &Path) -> Result<Libtorch> {
             Failure::error(format!("LIBTORCH={}: {problem}", own.display()), advice)
         })?;
     if validate::inspect(destination).is_err() {
-        let _lock = Lock::take(destination)?;
+        let _lock = install::lock(destination)?;
         install::refuse_foreign(destination)?;
         install::link(own, destination)?;
     }

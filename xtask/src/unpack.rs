@@ -1,125 +1,229 @@
-//! Safe unpacking of zip files: wheels and the official archive.
+//! Safe unpacking of archives: wheels, the official archive of libtorch, data sets.
+//!
+//! An archive is refused as a whole, before anything is written, when any of its entries is something that only a
+//! hostile or broken archive has: a name that leads out of the folder, a link, a device, the same name twice, a
+//! password, or contents of more than a thousand times the size of the archive.
 
+mod tar;
+#[cfg(test)]
+mod tests;
+mod zip;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
-use zip::ZipArchive;
 
 use crate::failure::Failure;
+use crate::progress::{Progress, Unit};
 use crate::report;
+use crate::space;
 
-/// What one file of an archive becomes; the progress bar counts these.
-struct Member {
-    index: usize,
-    destination: PathBuf,
-    size: u64,
+pub(crate) use self::tar::Stream;
+
+/// Deflate reaches about 1030 at best; real data stays far below.
+const MOST_EXPANSION: u64 = 1000;
+/// The headers of small archives weigh more than what is in them.
+const EXPANSION_FLOOR: u64 = 1 << 20;
+
+/// What an archive may unpack to.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    /// Bytes of the files that are taken.
+    pub(crate) bytes: u64,
+    /// Asks for the free bytes of a file system.
+    pub(crate) free_space: &'a dyn Fn(&Path) -> Option<u64>,
 }
 
-/// Unpacks those files of `archive` to which `place` gives a path relative to `folder`.
+impl Limits<'_> {
+    /// No more than `bytes`, and no more than fits on the disk.
+    pub(crate) fn bytes(bytes: u64) -> Self {
+        Self {
+            bytes,
+            free_space: &space::free,
+        }
+    }
+}
+
+/// The kinds of archives that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `.zip`, `.whl`.
+    Zip,
+    /// `.tar`.
+    Tar,
+    /// `.tar.gz`, `.tgz`.
+    TarGz,
+    /// `.tar.xz`, `.txz`.
+    TarXz,
+}
+
+impl Kind {
+    /// The kind that a file name says; `None` for what is no archive.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        if ends(&[".zip", ".whl"]) {
+            Some(Self::Zip)
+        } else if ends(&[".tar"]) {
+            Some(Self::Tar)
+        } else if ends(&[".tar.gz", ".tgz"]) {
+            Some(Self::TarGz)
+        } else if ends(&[".tar.xz", ".txz"]) {
+            Some(Self::TarXz)
+        } else {
+            None
+        }
+    }
+}
+
+/// Unpacks those files of `archive` to which `place` gives a path relative to `folder`. The kind is that of the name.
 ///
-/// An archive is refused as a whole, before anything is written, when any of its names would leave the
-/// folder or is a link, or when the chosen files unpack to more than `limit` bytes. What an entry claims as
-/// its size is not trusted: the copy stops there.
+/// What an entry claims as its size is not trusted: the copy stops there.
 ///
 /// Returns the number of files written.
 ///
 /// # Errors
-/// A refused archive, one that is not a zip file, a wrong checksum, or a failing disk.
+/// A refused archive, one that is not what its name says, a wrong checksum, or a failing disk.
 pub(crate) fn unpack(
     archive: &Path,
     folder: &Path,
-    limit: u64,
+    limits: Limits,
     what: &str,
     place: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<usize> {
-    let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
-    let mut zip = ZipArchive::new(BufReader::with_capacity(1 << 20, file))
-        .with_context(|| format!("{} is not a complete zip file", archive.display()))?;
-    let members = choose(&mut zip, archive, place)?;
-    let total = members.iter().map(|member| member.size).sum::<u64>();
-    if total > limit {
-        return Err(Failure::error(
-            format!(
-                "{} would unpack to {}",
-                archive.display(),
-                report::megabytes(total)
-            ),
-            "this is far more than libtorch has; the archive is not what it claims to be",
-        ));
-    }
-    let bar = report::byte_bar(total, what);
-    for member in &members {
-        let destination = folder.join(&member.destination);
-        if let Some(parent) = destination.parent() {
-            fs::create_dir_all(parent)
-                .with_context(|| format!("cannot create {}", parent.display()))?;
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    match Kind::of_name(&name) {
+        Some(Kind::Zip) => zip::unpack(archive, folder, limits, what, &place),
+        Some(kind) => {
+            let stream = Stream::open(archive, kind)?;
+            tar::unpack(&stream, folder, limits, what, &place)
         }
-        let entry = zip
-            .by_index(member.index)
-            .with_context(|| format!("cannot read {}", archive.display()))?;
-        // One byte more than claimed: the checksum is compared when the end is read.
-        let mut source = bar.wrap_read(entry.take(member.size.saturating_add(1)));
-        let mut output = File::create(&destination)
-            .with_context(|| format!("cannot create {}", destination.display()))?;
-        let copied = copy(&mut source, &mut output).with_context(|| {
-            format!(
-                "cannot unpack {} to {}",
-                archive.display(),
-                destination.display()
-            )
-        })?;
-        anyhow::ensure!(
-            copied == member.size,
-            "{} in {} is cut off",
-            destination.display(),
-            archive.display()
-        );
+        None => Err(Failure::error(
+            format!("{} is no archive by its name", archive.display()),
+            "archives that can be read end in .zip, .whl, .tar, .tar.gz, .tgz, .tar.xz or .txz",
+        )),
     }
-    bar.finish_and_clear();
-    Ok(members.len())
 }
 
-/// Looks at every entry, so that a bad name anywhere refuses the archive.
-fn choose(
-    zip: &mut ZipArchive<BufReader<File>>,
-    archive: &Path,
+/// Unpacks a tar archive that is decoded by the caller, as [`unpack`] does.
+///
+/// # Errors
+/// As [`unpack`].
+#[allow(dead_code)] // For packages that hold a tar archive.
+pub(crate) fn unpack_stream(
+    stream: &Stream,
+    folder: &Path,
+    limits: Limits,
+    what: &str,
     place: impl Fn(&str) -> Option<PathBuf>,
-) -> Result<Vec<Member>> {
-    let refuse = |name: &str, why: &str| {
-        Failure::error(
-            format!("{} is refused: its entry `{name}` {why}", archive.display()),
-            "the archive is not one that was published by its project; delete it",
-        )
-    };
-    let mut members = Vec::new();
-    for index in 0..zip.len() {
-        let entry = zip
-            .by_index_raw(index)
-            .with_context(|| format!("cannot read {}", archive.display()))?;
-        let name = entry.name().to_owned();
-        if entry.enclosed_name().is_none() || !is_inside(Path::new(&name)) {
-            return Err(refuse(&name, "leads out of the folder"));
-        }
-        if entry.is_symlink() {
-            return Err(refuse(&name, "is a link"));
-        }
-        if entry.is_dir() {
-            continue;
-        }
-        if let Some(destination) = place(&name) {
-            if !is_inside(&destination) {
-                return Err(refuse(&name, "leads out of the folder"));
-            }
-            members.push(Member {
-                index,
-                destination,
-                size: entry.size(),
-            });
+) -> Result<usize> {
+    tar::unpack(stream, folder, limits, what, &place)
+}
+
+/// What is known of an archive before anything of it is written.
+struct Survey<'a> {
+    archive: &'a Path,
+    names: BTreeSet<String>,
+    places: BTreeSet<PathBuf>,
+    chosen: u64,
+}
+
+impl<'a> Survey<'a> {
+    fn new(archive: &'a Path) -> Self {
+        Self {
+            archive,
+            names: BTreeSet::new(),
+            places: BTreeSet::new(),
+            chosen: 0,
         }
     }
-    Ok(members)
+
+    /// The error that refuses the archive because of one entry.
+    fn refuse(&self, name: &str, why: &str) -> anyhow::Error {
+        refuse(self.archive, name, why)
+    }
+
+    /// The name of an entry as a path with `/`, without `./` in front.
+    fn name(&mut self, name: &str) -> Result<String> {
+        let clean = clean(name).ok_or_else(|| self.refuse(name, "leads out of the folder"))?;
+        if !clean.is_empty() && !self.names.insert(clean.clone()) {
+            return Err(self.refuse(name, "is there twice"));
+        }
+        Ok(clean)
+    }
+
+    /// Where an entry goes, when it is taken.
+    fn place(
+        &mut self,
+        name: &str,
+        size: u64,
+        place: &dyn Fn(&str) -> Option<PathBuf>,
+    ) -> Result<Option<PathBuf>> {
+        let Some(destination) = place(name) else {
+            return Ok(None);
+        };
+        if !is_inside(&destination) {
+            return Err(self.refuse(name, "leads out of the folder"));
+        }
+        // The second would replace the first unseen.
+        if !self.places.insert(destination.clone()) {
+            let why = format!("goes to {}, as another does", destination.display());
+            return Err(self.refuse(name, &why));
+        }
+        self.chosen = self
+            .chosen
+            .checked_add(size)
+            .ok_or_else(|| self.refuse(name, "claims an impossible size"))?;
+        Ok(Some(destination))
+    }
+
+    /// Refuses what is too much for `limits` or for the disk.
+    fn admit(&self, folder: &Path, limits: Limits, what: &str) -> Result<()> {
+        if self.chosen > limits.bytes {
+            return Err(Failure::error(
+                format!(
+                    "{} would unpack to {}",
+                    self.archive.display(),
+                    report::megabytes(self.chosen)
+                ),
+                "this is far more than there can be in it; the archive is not what it claims to be",
+            ));
+        }
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        space::require(folder, (limits.free_space)(folder), self.chosen, what)
+    }
+}
+
+fn refuse(archive: &Path, name: &str, why: &str) -> anyhow::Error {
+    Failure::error(
+        format!("{} is refused: its entry `{name}` {why}", archive.display()),
+        "the archive is not one that was published by its project; delete it",
+    )
+}
+
+/// Whether `unpacked` bytes can honestly be in an archive of `packed` bytes.
+fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    unpacked > EXPANSION_FLOOR && unpacked / MOST_EXPANSION > packed
+}
+
+/// The parts of a relative path joined by `/`; `None` when it does not stay where it starts.
+fn clean(name: &str) -> Option<String> {
+    if name.contains(['\\', '\0']) || !is_inside(Path::new(name)) {
+        return None;
+    }
+    let parts: Vec<&str> = Path::new(name)
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(part) => part.to_str(),
+            _ => None,
+        })
+        .collect();
+    // On Windows `C:x` is on another drive and `a:b` is a stream of a file.
+    (!parts.iter().any(|part| part.contains(':'))).then(|| parts.join("/"))
 }
 
 /// Whether a relative path stays where it starts.
@@ -129,6 +233,43 @@ fn is_inside(path: &Path) -> bool {
         && path
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// Writes one entry, which must have exactly `size` bytes.
+fn write(
+    archive: &Path,
+    source: impl Read,
+    size: u64,
+    destination: &Path,
+    progress: &Progress,
+) -> Result<()> {
+    if let Some(parent) = destination.parent() {
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot create {}", parent.display()))?;
+    }
+    // One byte more than claimed: the checksum is compared when the end is read.
+    let mut source = progress.wrap(source.take(size.saturating_add(1)));
+    let mut output = File::create(destination)
+        .with_context(|| format!("cannot create {}", destination.display()))?;
+    let copied = copy(&mut source, &mut output).with_context(|| {
+        format!(
+            "cannot unpack {} to {}",
+            archive.display(),
+            destination.display()
+        )
+    })?;
+    anyhow::ensure!(
+        copied == size,
+        "{} in {} is cut off",
+        destination.display(),
+        archive.display()
+    );
+    Ok(())
+}
+
+/// The bar of an unpacking.
+fn progress(total: u64, what: &str) -> Progress {
+    Progress::new(total, &format!("unpacking {what}"), Unit::Bytes)
 }
 
 /// `std::io::copy` with a buffer that suits files of hundreds of megabytes.
@@ -142,117 +283,5 @@ fn copy(source: &mut impl Read, output: &mut impl Write) -> std::io::Result<u64>
         }
         output.write_all(&buffer[..read])?;
         copied += read as u64;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use zip::ZipWriter;
-    use zip::write::SimpleFileOptions;
-
-    fn archive(folder: &Path, entries: &[(&str, &str)]) -> PathBuf {
-        let path = folder.join("archive.zip");
-        let mut zip = ZipWriter::new(File::create(&path).unwrap());
-        for (name, content) in entries {
-            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
-            zip.write_all(content.as_bytes()).unwrap();
-        }
-        zip.finish().unwrap();
-        path
-    }
-
-    fn everything(name: &str) -> Option<PathBuf> {
-        Some(PathBuf::from(name))
-    }
-
-    #[test]
-    fn chosen_files_are_written_and_others_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let zip = archive(
-            folder.path(),
-            &[("torch/lib/a.so", "A"), ("torch/lib/b.so", "B")],
-        );
-        let out = folder.path().join("out");
-        let written = unpack(&zip, &out, 100, "test", |name| {
-            (name == "torch/lib/a.so").then(|| "lib/a.so".into())
-        });
-        assert_eq!(written.unwrap(), 1);
-        assert_eq!(fs::read_to_string(out.join("lib/a.so")).unwrap(), "A");
-        assert!(!out.join("lib/b.so").exists());
-    }
-
-    #[test]
-    fn names_that_lead_out_refuse_the_whole_archive() {
-        for name in ["../evil", "a/../../evil", "/etc/evil", "..\\evil"] {
-            let folder = tempfile::tempdir().unwrap();
-            let zip = archive(folder.path(), &[("good", "good"), (name, "evil")]);
-            let out = folder.path().join("inner/out");
-            let error = unpack(&zip, &out, 100, "test", everything)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains("leads out of the folder"), "{name}: {error}");
-            assert!(!out.exists(), "{name}: something was written");
-            assert!(
-                !folder.path().join("inner/evil").exists() && !folder.path().join("evil").exists()
-            );
-        }
-    }
-
-    #[test]
-    fn a_place_that_leads_out_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let zip = archive(folder.path(), &[("good", "good")]);
-        let out = folder.path().join("out");
-        unpack(&zip, &out, 100, "test", |_| Some("../good".into())).unwrap_err();
-        assert!(!folder.path().join("good").exists());
-    }
-
-    #[test]
-    fn links_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("archive.zip");
-        let mut zip = ZipWriter::new(File::create(&path).unwrap());
-        zip.add_symlink("lib", "/etc", SimpleFileOptions::default())
-            .unwrap();
-        zip.finish().unwrap();
-        let error = unpack(&path, &folder.path().join("out"), 100, "test", everything)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("is a link"), "{error}");
-    }
-
-    #[test]
-    fn an_archive_that_grows_too_large_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let zip = archive(folder.path(), &[("zeros", &"0".repeat(1000))]);
-        let out = folder.path().join("out");
-        unpack(&zip, &out, 999, "test", everything).unwrap_err();
-        assert!(!out.exists());
-        unpack(&zip, &out, 1000, "test", everything).unwrap();
-    }
-
-    #[test]
-    fn damage_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("archive.zip");
-        let mut zip = ZipWriter::new(File::create(&path).unwrap());
-        zip.start_file(
-            "a",
-            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored),
-        )
-        .unwrap();
-        zip.write_all(b"recognisable").unwrap();
-        zip.finish().unwrap();
-        let mut bytes = fs::read(&path).unwrap();
-        let at = bytes
-            .windows(12)
-            .position(|window| window == b"recognisable")
-            .unwrap();
-        bytes[at] ^= 1;
-        fs::write(&path, &bytes).unwrap();
-        unpack(&path, &folder.path().join("out"), 100, "test", everything).unwrap_err();
-        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        unpack(&path, &folder.path().join("out"), 100, "test", everything).unwrap_err();
     }
 }

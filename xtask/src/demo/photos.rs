@@ -58,7 +58,7 @@ pub(super) fn fetch(cache: &Path, pictures: &[Picture]) -> Result<Vec<Photo>> {
         unpack::unpack(
             &cache.join(WHEEL.file),
             cache,
-            UNPACK_LIMIT,
+            unpack::Limits::bytes(UNPACK_LIMIT),
             WHEEL.requirement,
             |name| {
                 let file = name.strip_prefix(FOLDER)?;

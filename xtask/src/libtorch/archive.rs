@@ -12,6 +12,7 @@ use super::validate::{Libtorch, VERSION};
 use crate::failure::Failure;
 use crate::python::Unavailable;
 use crate::report;
+use crate::space;
 use crate::unpack;
 
 /// The archive and what is unpacked from it, with room to spare.
@@ -43,7 +44,7 @@ pub(crate) fn install(destination: &Path, given: Option<&str>) -> Result<Libtorc
         return Err(Unavailable(format!("there is no official archive for {platform}")).into());
     };
     let downloads = install::download_folder(destination)?;
-    install::require_space(&downloads, SPACE)?;
+    space::require(&downloads, space::free(&downloads), SPACE, "libtorch")?;
     let is_url = address.starts_with("https://") || address.starts_with("http://");
     let archive = if is_url {
         let archive = downloads.join("libtorch.zip");
@@ -53,7 +54,13 @@ pub(crate) fn install(destination: &Path, given: Option<&str>) -> Result<Libtorc
         PathBuf::from(&address)
     };
     let unpacked = install::temporary(destination)?;
-    let written = unpack::unpack(&archive, unpacked.path(), UNPACK_LIMIT, "libtorch", place);
+    let written = unpack::unpack(
+        &archive,
+        unpacked.path(),
+        unpack::Limits::bytes(UNPACK_LIMIT),
+        "libtorch",
+        place,
+    );
     if is_url && written.is_err() {
         // A damaged archive would be damaged again in every later run.
         let _ = fs::remove_file(&archive);

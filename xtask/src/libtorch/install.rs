@@ -1,8 +1,8 @@
 //! Puts a folder into its place: whole or not at all, one run at a time, and never over somebody's data.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -10,28 +10,12 @@ use tempfile::TempDir;
 use super::marker::Marker;
 use super::validate::{self, Libtorch, VERSION};
 use crate::failure::Failure;
-use crate::report;
+use crate::lock::Lock;
 
-/// Holds other runs back until it is dropped.
-pub(crate) struct Lock {
-    // The operating system lets go of the lock when the file is closed, also after a crash.
-    _file: File,
-}
-
-impl Lock {
-    /// Waits for its turn, and says so when it has to wait.
-    pub(crate) fn take(destination: &Path) -> Result<Self> {
-        let parent = parent(destination)?;
-        let path = parent.join(".libtorch.lock");
-        let file =
-            File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        if file.try_lock().is_err() {
-            report::say("another run is installing libtorch; waiting for it");
-            file.lock()
-                .with_context(|| format!("cannot lock {}", path.display()))?;
-        }
-        Ok(Self { _file: file })
-    }
+/// Holds other runs back until it is dropped; waits for its turn.
+pub(crate) fn lock(destination: &Path) -> Result<Lock> {
+    let path = parent(destination)?.join(".libtorch.lock");
+    Lock::take(&path, "installing libtorch")
 }
 
 /// The folder that holds the destination; it is made when it is not there.
@@ -127,47 +111,6 @@ fn replace(destination: &Path, put: impl FnOnce() -> std::io::Result<()>) -> Res
     Ok(())
 }
 
-/// Refuses to begin what the disk cannot hold.
-pub(crate) fn require_space(folder: &Path, needed: u64) -> Result<()> {
-    match free_space(folder) {
-        Some(free) if free < needed => Err(Failure::error(
-            format!(
-                "{} has {} free, libtorch needs {}",
-                folder.display(),
-                report::megabytes(free),
-                report::megabytes(needed)
-            ),
-            "free some space, or put the workspace on another disk",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Free bytes of the file system that holds `folder`, where there is a `df` to ask.
-fn free_space(folder: &Path) -> Option<u64> {
-    let output = Command::new("df")
-        .arg("-Pk")
-        .arg(folder)
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    df_available(&String::from_utf8_lossy(&output.stdout))
-}
-
-/// The fourth column of the second line of `df -P` is the free space, in units of 1024 bytes with `-k`.
-fn df_available(listing: &str) -> Option<u64> {
-    Some(
-        listing
-            .lines()
-            .nth(1)?
-            .split_whitespace()
-            .nth(3)?
-            .parse::<u64>()
-            .ok()?
-            * 1024,
-    )
-}
-
 /// Writes `libtorch.so`, an empty library. `torch-sys` asks the linker for it, but everything that a program
 /// uses is in `libtorch_cpu`; the real one would pull in `libtorch_cuda`.
 pub(crate) fn write_empty_libtorch(libraries: &Path) -> Result<()> {
@@ -246,26 +189,5 @@ mod tests {
         Marker::describe_nothing().write(&destination).unwrap();
         replace(&destination, || Err(std::io::Error::other("disk full"))).unwrap_err();
         assert!(Marker::is_in(&destination));
-    }
-
-    #[test]
-    fn only_one_run_holds_the_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let destination = folder.path().join("libtorch");
-        let held = Lock::take(&destination).unwrap();
-        let other = File::open(folder.path().join(".libtorch.lock")).unwrap();
-        assert!(other.try_lock().is_err());
-        drop(held);
-        other.try_lock().unwrap();
-    }
-
-    #[test]
-    fn free_space_is_read_from_df() {
-        let listing =
-            "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda 100 40 60 40% /\n";
-        assert_eq!(df_available(listing), Some(61_440));
-        assert_eq!(df_available("nonsense"), None);
-        require_space(Path::new("."), u64::MAX).unwrap_err();
-        require_space(Path::new("."), 1).unwrap();
     }
 }

@@ -9,13 +9,14 @@ use super::install;
 use super::validate::Libtorch;
 use crate::python::{self, Unavailable, Wheel};
 use crate::report;
+use crate::space;
 use crate::unpack;
 
 /// What has to be fetched for one platform.
 struct LinkSet {
     /// Platform tags for pip.
     platforms: &'static [&'static str],
-    wheels: &'static [Wheel],
+    wheels: &'static [Wheel<'static>],
     /// Bytes on disk while installing: the wheels and what is unpacked from them.
     space: u64,
 }
@@ -116,7 +117,7 @@ pub(crate) fn install(destination: &Path) -> Result<Libtorch> {
         return Err(Unavailable("neither python3 nor python has pip".to_owned()).into());
     };
     let downloads = install::download_folder(destination)?;
-    install::require_space(&downloads, set.space)?;
+    space::require(&downloads, space::free(&downloads), set.space, "libtorch")?;
     python::download(&python, set.wheels, set.platforms, &downloads)?;
     report::say("unpacking what a CPU program links");
     let unpacked = install::temporary(destination)?;
@@ -124,7 +125,7 @@ pub(crate) fn install(destination: &Path) -> Result<Libtorch> {
         unpack::unpack(
             &downloads.join(wheel.file),
             unpacked.path(),
-            UNPACK_LIMIT,
+            unpack::Limits::bytes(UNPACK_LIMIT),
             wheel.requirement,
             place,
         )?;

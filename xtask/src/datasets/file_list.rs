@@ -1,0 +1,128 @@
+//! Lists `datasets/NAME.csv` that name every file of a set.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::manifest::is_inside;
+
+/// The rows of the lists of one manifest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FileList {
+    /// In the order of the files.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One file. Columns are found by their name in the first line; unknown columns are refused.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    /// The label of the split, `NAME` or `NAME/VARIANT`.
+    pub(crate) split: String,
+    /// Where the file lies in the set.
+    pub(crate) path: String,
+    /// Pixels.
+    #[serde(default)]
+    pub(crate) width: Option<u32>,
+    /// Pixels.
+    #[serde(default)]
+    pub(crate) height: Option<u32>,
+    /// Of the file as it lies in the set, lower-case hexadecimal.
+    #[serde(default)]
+    pub(crate) sha256: Option<String>,
+    /// The part of the manifest that it is from, when a source is to take it by this list.
+    #[serde(default)]
+    pub(crate) part: Option<String>,
+    /// Its path in the archive or package; for a carved picture, what the source needs to find it.
+    #[serde(default)]
+    pub(crate) source: Option<String>,
+    /// What is done to it on the way.
+    #[serde(default)]
+    pub(crate) convert: Option<Convert>,
+    /// The path in the set of the sharp photo that belongs to this blurry one.
+    #[serde(default)]
+    pub(crate) sharp: Option<String>,
+    /// Where the files of a set have different ones.
+    #[serde(default)]
+    pub(crate) licence: Option<String>,
+}
+
+/// What is done to a file on its way into the set.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Convert {
+    /// Decoded and encoded in the format that the new path names.
+    Recode,
+    /// The same, at half the width and height, which hides the traces of the first compression.
+    Halve,
+}
+
+impl FileList {
+    /// Reads one list.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a row has not the columns that it needs.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let mut reader = csv::Reader::from_path(path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        let rows = reader
+            .deserialize()
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self { rows })
+    }
+
+    /// The rows of one split.
+    pub(crate) fn of_split<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a Row> {
+        self.rows.iter().filter(move |row| row.split == label)
+    }
+
+    /// The rows that the sources of `part` take by their column `source`. Conversions are theirs too.
+    pub(crate) fn of_part<'a>(&'a self, part: &'a str) -> impl Iterator<Item = &'a Row> {
+        self.rows
+            .iter()
+            .filter(move |row| row.part.as_deref() == Some(part) && row.source.is_some())
+    }
+
+    /// What is wrong with rows by themselves, one line each.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut seen = BTreeSet::new();
+        for row in &self.rows {
+            let mut say = |what: &str| problems.push(format!("list: {}: {what}", row.path));
+            if !is_inside(&row.path) {
+                say("the path leads out of the set");
+            }
+            // Two variants of a split share their sharp photos.
+            if !seen.insert((&row.split, &row.path)) {
+                say("is listed twice");
+            }
+            if row.sha256.as_deref().is_some_and(|hash| !is_sha256(hash)) {
+                say("sha256 is not 64 lower-case hexadecimal digits");
+            }
+            if row.width.is_some() != row.height.is_some() {
+                say("width and height belong together");
+            }
+            if row.width == Some(0) || row.height == Some(0) {
+                say("a photo has at least one pixel");
+            }
+            if row.part.is_some() != row.source.is_some() {
+                say("part and source belong together");
+            }
+            if row.convert.is_some() && row.source.is_none() {
+                say("convert needs part and source");
+            }
+        }
+        problems
+    }
+}
+
+/// Whether `text` is a SHA-256 as this project writes it.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
