@@ -11,6 +11,7 @@ mod file_list;
 mod list;
 mod manifest;
 mod pairs;
+mod photos;
 mod sources;
 mod take;
 #[cfg(test)]
@@ -19,7 +20,7 @@ mod transfer;
 mod validate;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -28,6 +29,8 @@ use clap::{Args, Subcommand};
 use self::cache::Cache;
 use self::catalogue::Catalogue;
 use self::fetch::Fetcher;
+pub(crate) use self::manifest::Role;
+pub(crate) use self::photos::SplitPhotos;
 use self::sources::huggingface::Hub;
 use self::transfer::{Settings, Transfer};
 use crate::failure::{self, Failure};
@@ -77,15 +80,38 @@ enum Command {
     },
 }
 
-/// Runs the task.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// The manifests of this repository, and the folder where data are kept.
+fn places(cache: Option<&Path>) -> Result<(Catalogue, Cache)> {
     let folder = workspace::root().join("datasets");
-    let cache = match &arguments.cache {
+    let cache = match cache {
         // An empty variable is as good as none.
         Some(root) if !root.as_os_str().is_empty() => Cache::at(root)?,
         _ => Cache::at(&folder.join("cache"))?,
     };
-    let catalogue = Catalogue::of(&folder);
+    Ok((Catalogue::of(&folder), cache))
+}
+
+/// The photos of the split `label` (`NAME` or `NAME/VARIANT`) of a set that has been fetched.
+///
+/// # Errors
+/// A set or split that does not exist or is not here.
+pub(crate) fn photos(cache: Option<&Path>, name: &str, label: &str) -> Result<SplitPhotos> {
+    let (catalogue, cache) = places(cache)?;
+    photos::of_split(&catalogue, &cache, name, label)
+}
+
+/// What the split `label` of a set may be used for.
+///
+/// # Errors
+/// A set or split that does not exist.
+pub(crate) fn role(name: &str, label: &str) -> Result<Role> {
+    let (catalogue, _) = places(None)?;
+    Ok(photos::find_split(&catalogue, name, label)?.1.role)
+}
+
+/// Runs the task.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let (catalogue, cache) = places(arguments.cache.as_deref())?;
     match &arguments.command {
         Command::List { json } => {
             let lines = list::list(&catalogue, &cache)?;

@@ -3,6 +3,7 @@
 //! Everything that continuous integration does is a task here, so that the same command works on a
 //! desk. This package builds on a machine without libtorch, because installing it is one of the tasks.
 
+mod canvas;
 mod ci;
 mod datasets;
 mod demo;
@@ -16,6 +17,8 @@ mod progress;
 mod python;
 mod report;
 mod space;
+mod suite;
+mod synth;
 mod test;
 mod tidy;
 mod unpack;
@@ -46,6 +49,7 @@ enum Task {
     Tidy(tidy::Arguments),
     Golden(golden::Arguments),
     Docs(docs::Arguments),
+    Synth(synth::Arguments),
     Datasets(datasets::Arguments),
 }
 
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Golden(arguments) => golden::run(&arguments),
         Task::Docs(arguments) => docs::run(&arguments),
+        Task::Synth(arguments) => synth::run(&arguments),
         Task::Datasets(arguments) => datasets::run(&arguments),
     };
     match outcome {

@@ -30,6 +30,19 @@ pub(crate) enum Unit {
     Bytes,
     /// Files, whatever their size.
     Files,
+    /// Pictures that are made.
+    Pictures,
+}
+
+impl Unit {
+    /// Several of them.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Files => "files",
+            Self::Pictures => "pictures",
+        }
+    }
 }
 
 impl Progress {
@@ -38,7 +51,7 @@ impl Progress {
         let is_terminal = std::io::stderr().is_terminal();
         let template = match unit {
             Unit::Bytes => "  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-            Unit::Files => "  {msg} [{bar:30}] {pos}/{len} files {per_sec} {eta} left",
+            Unit::Files | Unit::Pictures => "  {msg} [{bar:30}] {pos}/{len} {per_sec} {eta} left",
         };
         // A malformed template can only be a mistake above; the plain bar is a fair substitute.
         let style = ProgressStyle::with_template(template)
@@ -131,11 +144,11 @@ fn line(unit: Unit, begun_at: u64, position: u64, total: Option<u64>, time: Dura
     };
     let amount = |count: u64| match unit {
         Unit::Bytes => report::megabytes(count),
-        Unit::Files => format!("{count} files"),
+        Unit::Files | Unit::Pictures => format!("{count} {}", unit.name()),
     };
     let rate_text = match unit {
         Unit::Bytes => format!("{}/s", report::megabytes(rate as u64)),
-        Unit::Files => format!("{rate:.1} files/s"),
+        Unit::Files | Unit::Pictures => format!("{rate:.1} {}/s", unit.name()),
     };
     match total {
         Some(total) if rate > 0.0 => {

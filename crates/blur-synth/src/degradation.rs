@@ -292,9 +292,6 @@ impl Degradation {
         let decode = |row: &mut [f32]| {
             let finite = row.iter().all(|value| value.is_finite());
             self.response.decode(row);
-            if let Some(highlights) = self.highlights {
-                highlights.expand(row);
-            }
             finite
         };
         let values = samples_mut(linear.as_slice_mut())?;
@@ -318,6 +315,9 @@ impl Degradation {
                     column: column + origin,
                 });
             }
+        }
+        if let Some(highlights) = self.highlights {
+            highlights.expand(&mut linear);
         }
         Ok(linear)
     }

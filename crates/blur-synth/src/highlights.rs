@@ -1,28 +1,39 @@
 //! Light that the sharp photo could not hold.
 
+use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Problem;
 
+/// Shares of red, green and blue in luminance.
+const BT_709: [f32; 3] = [0.2126, 0.7152, 0.0722];
+
 /// Restores, by a guess, the light of pixels that are white in the sharp photo, so that lamps and reflections leave
-/// streaks as bright as in a real exposure: `v` in linear light becomes `v * (1 + gain * (v - threshold) / (1 - threshold))`
-/// above the threshold, in each channel by itself.
+/// streaks as bright as in a real exposure: a pixel of luminance `l` in linear light (BT.709; without three channels
+/// each sample by itself) is multiplied by `1 + gain * max(l - threshold, 0) / (1 - threshold)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Highlights {
-    /// Linear light from which a sample counts as clipped, in `[0, 1)`.
+    /// Luminance from which a pixel counts as clipped, in `[0, 1)`.
     pub threshold: f32,
     /// How many times brighter than white a white sample becomes, less one; in `(0, 1000]`.
     pub gain: f32,
 }
 
 impl Highlights {
-    /// Expands linear light in `[0, 1]` in place.
-    pub(crate) fn expand(self, values: &mut [f32]) {
+    /// Expands linear light in `[0, 1]`, `[C, H, W]`, in place.
+    pub(crate) fn expand(self, light: &mut Array3<f32>) {
         let slope = self.gain / (1.0 - self.threshold);
-        for value in values {
-            let excess = (*value - self.threshold).max(0.0);
-            *value *= 1.0 + slope * excess;
+        let factor = |luminance: f32| 1.0 + slope * (luminance - self.threshold).max(0.0);
+        if light.len_of(Axis(0)) != BT_709.len() {
+            light.mapv_inplace(|value| value * factor(value));
+            return;
+        }
+        for mut row in light.axis_iter_mut(Axis(1)) {
+            for mut pixel in row.axis_iter_mut(Axis(1)) {
+                let luminance = BT_709[0] * pixel[0] + BT_709[1] * pixel[1] + BT_709[2] * pixel[2];
+                pixel *= factor(luminance);
+            }
         }
     }
 

@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+/// Version of this crate; a new minor version may change the bytes of degraded pictures.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 mod blur;
 mod convolve;
 mod custom;

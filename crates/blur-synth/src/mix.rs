@@ -70,7 +70,7 @@ pub struct BlurMix {
 pub struct HighlightMix {
     /// Share of the pictures, in `[0, 1]`.
     pub share: f32,
-    /// Linear light from which a sample counts as clipped, in `[0, 1)`.
+    /// Luminance from which a pixel counts as clipped, in `[0, 1)`.
     pub threshold: f32,
     /// Range of the gain, drawn evenly in its logarithm; above 0, at most 1000.
     pub gain: [f32; 2],

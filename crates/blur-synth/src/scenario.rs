@@ -93,14 +93,13 @@ impl Scenario {
     #[must_use]
     pub fn sizes(self) -> [f32; 5] {
         match self {
-            Self::CameraShake | Self::NightShake => [4.0, 8.0, 14.0, 22.0, 32.0],
-            Self::LinearMotion => [3.0, 6.0, 11.0, 18.0, 28.0],
-            Self::Defocus | Self::DefocusPolygon => [1.0, 2.0, 3.5, 5.5, 8.0],
-            Self::Gaussian => [0.6, 1.0, 1.7, 2.7, 4.0],
-            Self::GaussianAnisotropic => [0.9, 1.6, 2.7, 4.2, 6.0],
-            Self::ObjectMotion => [6.0, 10.0, 16.0, 24.0, 36.0],
-            Self::Rotation => [8.0, 14.0, 24.0, 38.0, 56.0],
-            Self::Zoom => [8.0, 14.0, 24.0, 38.0, 56.0],
+            Self::CameraShake | Self::NightShake => [3.0, 5.0, 8.0, 13.0, 21.0],
+            Self::LinearMotion => [3.0, 6.0, 10.5, 17.0, 27.0],
+            Self::Defocus | Self::DefocusPolygon => [1.3, 2.2, 3.6, 5.6, 8.5],
+            Self::Gaussian => [0.75, 1.3, 2.1, 3.4, 5.0],
+            Self::GaussianAnisotropic => [1.1, 2.0, 3.2, 5.0, 7.0],
+            Self::ObjectMotion => [5.5, 11.5, 22.0, 32.0, 45.0],
+            Self::Rotation | Self::Zoom => [7.5, 14.0, 25.0, 40.0, 60.0],
         }
     }
 

@@ -173,7 +173,8 @@ def tensors(decode, encode, shake_corners, splitmix):
     out["frames"] = frames
     out["frames.mean"] = encode(decode(frames).mean(0))
     threshold, gain = 0.5, 8.0
-    expanded = np.where(light > threshold, light * (1 + gain * (light - threshold) / (1 - threshold)), light)
+    luminance = np.tensordot([0.2126, 0.7152, 0.0722], light, 1)
+    expanded = light * (1 + gain * np.maximum(luminance - threshold, 0) / (1 - threshold))
     box = np.full((5, 5), 1 / 25)
     padded = np.pad(expanded, ((0, 0), (2, 2), (2, 2)), mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))

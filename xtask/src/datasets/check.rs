@@ -199,26 +199,7 @@ impl Checking<'_> {
     /// The files of a split that are there and fit a glob. With a list, the others that fit are left to
     /// [`Checking::strangers`]: they may belong to another split.
     fn matching(&self, split: &Split, pattern: Option<&str>) -> Result<Vec<String>> {
-        let Some(pattern) = pattern else {
-            return Ok(Vec::new());
-        };
-        let pattern = compiled(pattern)?;
-        let label = split.label();
-        let listed: Option<BTreeSet<&str>> = split.files.as_ref().map(|_| {
-            let rows = self.check.entry.list.of_split(&label);
-            rows.map(|row| row.path.as_str()).collect()
-        });
-        Ok(self
-            .present
-            .iter()
-            .filter(|path| {
-                pattern.is_match(path.as_str())
-                    && listed
-                        .as_ref()
-                        .is_none_or(|listed| listed.contains(path.as_str()))
-            })
-            .cloned()
-            .collect())
+        matches_of(&self.present, self.check.entry, split, pattern)
     }
 
     fn documents(&mut self) -> Result<()> {
@@ -413,7 +394,7 @@ fn compiled(pattern: &str) -> Result<GlobMatcher> {
 }
 
 /// All files below `folder`, with `/`, without the receipt. Links are followed: a user's set may be made of them.
-fn files(folder: &Path) -> Result<BTreeSet<String>> {
+pub(super) fn files(folder: &Path) -> Result<BTreeSet<String>> {
     let mut files = BTreeSet::new();
     for entry in WalkDir::new(folder).follow_links(true) {
         let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
@@ -429,4 +410,32 @@ fn files(folder: &Path) -> Result<BTreeSet<String>> {
     }
     files.remove(RECEIPT);
     Ok(files)
+}
+
+/// Those of the files in `present` that fit a glob of a split and, where the split has a list, stand in it.
+pub(super) fn matches_of(
+    present: &BTreeSet<String>,
+    entry: &Entry,
+    split: &Split,
+    pattern: Option<&str>,
+) -> Result<Vec<String>> {
+    let Some(pattern) = pattern else {
+        return Ok(Vec::new());
+    };
+    let pattern = compiled(pattern)?;
+    let label = split.label();
+    let listed: Option<BTreeSet<&str>> = split.files.as_ref().map(|_| {
+        let rows = entry.list.of_split(&label);
+        rows.map(|row| row.path.as_str()).collect()
+    });
+    Ok(present
+        .iter()
+        .filter(|path| {
+            pattern.is_match(path.as_str())
+                && listed
+                    .as_ref()
+                    .is_none_or(|listed| listed.contains(path.as_str()))
+        })
+        .cloned()
+        .collect())
 }

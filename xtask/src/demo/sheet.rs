@@ -1,20 +1,11 @@
 //! The sheet of photos before and after: whole, and a detail enlarged.
 
-use std::convert::Infallible;
-
 use anyhow::Result;
-use embedded_graphics::Drawable;
-use embedded_graphics::Pixel;
-use embedded_graphics::draw_target::DrawTarget;
-use embedded_graphics::geometry::{OriginDimensions, Point, Size};
-use embedded_graphics::mono_font::MonoTextStyle;
-use embedded_graphics::mono_font::iso_8859_1::{FONT_9X15, FONT_10X20};
-use embedded_graphics::pixelcolor::BinaryColor;
-use embedded_graphics::text::{Baseline, Text};
-use image_io::{Format, Photo, PhotoInfo};
+use image_io::Photo;
 use ndarray::{Array3, ArrayView3, s};
 
 use super::Case;
+use crate::canvas::{Canvas, shrink};
 
 /// Width of each picture on the sheet, in pixels.
 const PANEL: usize = 420;
@@ -27,8 +18,6 @@ const LABEL: usize = 22;
 const ZOOM: usize = 3;
 /// Height of a detail on the sheet.
 const DETAIL: usize = 300;
-const PAPER: f32 = 1.0;
-const INK: f32 = 0.13;
 
 /// Draws blurry, restored and, where there is one, sharp beside each other for each case.
 pub(super) fn draw(cases: &[Case]) -> Result<Photo> {
@@ -43,9 +32,7 @@ pub(super) fn draw(cases: &[Case]) -> Result<Photo> {
         .map(|whole| TITLE + LABEL + whole + GAP + DETAIL + 2 * GAP)
         .sum::<usize>()
         + GAP;
-    let mut sheet = Sheet {
-        pixels: Array3::from_elem((3, height, width), PAPER),
-    };
+    let mut sheet = Canvas::new(height, width);
     let mut top = GAP;
     for (case, whole) in cases.iter().zip(heights) {
         sheet.write(GAP, top + 6, &title(case), true);
@@ -69,11 +56,7 @@ pub(super) fn draw(cases: &[Case]) -> Result<Photo> {
         }
         top += LABEL + whole + GAP + DETAIL + 2 * GAP;
     }
-    Ok(Photo {
-        pixels: sheet.pixels,
-        alpha: None,
-        info: PhotoInfo::new(Format::Png),
-    })
+    Ok(sheet.into_photo())
 }
 
 fn title(case: &Case) -> String {
@@ -125,117 +108,12 @@ fn enlarge(image: ArrayView3<'_, f32>) -> Array3<f32> {
     )
 }
 
-/// Resamples to `[C, height, width]`; each value is the mean over the area that it covers.
-fn shrink(image: ArrayView3<'_, f32>, height: usize, width: usize) -> Array3<f32> {
-    let (channels, rows, columns) = image.dim();
-    let across = spans(columns, width);
-    let down = spans(rows, height);
-    let narrow = Array3::from_shape_fn((channels, rows, width), |(channel, y, x)| {
-        across[x]
-            .iter()
-            .map(|&(from, weight)| weight * image[[channel, y, from]])
-            .sum::<f32>()
-    });
-    Array3::from_shape_fn((channels, height, width), |(channel, y, x)| {
-        down[y]
-            .iter()
-            .map(|&(from, weight)| weight * narrow[[channel, from, x]])
-            .sum::<f32>()
-    })
-}
-
-/// For each of `to` places the source places under it with their shares, which sum to 1.
-fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
-    let scale = from as f64 / to as f64;
-    (0..to)
-        .map(|index| {
-            let (start, end) = (index as f64 * scale, (index as f64 + 1.0) * scale);
-            (start.floor() as usize..(end.ceil() as usize).min(from))
-                .map(|place| {
-                    let covered = end.min(place as f64 + 1.0) - start.max(place as f64);
-                    (place, (covered / scale) as f32)
-                })
-                .filter(|(_, weight)| *weight > 0.0)
-                .collect()
-        })
-        .collect()
-}
-
-/// Pixels that can be written on.
-struct Sheet {
-    pixels: Array3<f32>,
-}
-
-impl Sheet {
-    fn paste(&mut self, left: usize, top: usize, image: &Array3<f32>) {
-        let (_, height, width) = image.dim();
-        self.pixels
-            .slice_mut(s![.., top..top + height, left..left + width])
-            .assign(image);
-    }
-
-    fn write(&mut self, left: usize, top: usize, text: &str, is_title: bool) {
-        let font = if is_title { &FONT_10X20 } else { &FONT_9X15 };
-        let style = MonoTextStyle::new(font, BinaryColor::On);
-        let place = Point::new(left as i32, top as i32);
-        // Drawing on an array cannot fail.
-        let Ok(_) = Text::with_baseline(text, place, style, Baseline::Top).draw(self);
-    }
-}
-
-impl OriginDimensions for Sheet {
-    fn size(&self) -> Size {
-        let (_, height, width) = self.pixels.dim();
-        Size::new(width as u32, height as u32)
-    }
-}
-
-impl DrawTarget for Sheet {
-    type Color = BinaryColor;
-    type Error = Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<BinaryColor>>>(
-        &mut self,
-        pixels: I,
-    ) -> Result<(), Infallible> {
-        for Pixel(place, colour) in pixels {
-            let (Ok(x), Ok(y)) = (usize::try_from(place.x), usize::try_from(place.y)) else {
-                continue;
-            };
-            for channel in 0..3 {
-                if let Some(value) = self.pixels.get_mut((channel, y, x)) {
-                    *value = if colour.is_on() { INK } else { PAPER };
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{measure, recipes};
     use super::*;
-
-    #[test]
-    fn shrinking_keeps_the_mean() {
-        let image = Array3::from_shape_fn((3, 10, 14), |(channel, y, x)| {
-            (channel + 2 * y + 3 * x) as f32
-        });
-        let small = shrink(image.view(), 4, 5);
-        assert_eq!(small.dim(), (3, 4, 5));
-        let difference = image.mean().unwrap() - small.mean().unwrap();
-        assert!(difference.abs() < 1e-4, "{difference}");
-    }
-
-    #[test]
-    fn a_wider_target_repeats_pixels() {
-        let image = Array3::from_shape_fn((1, 1, 2), |(_, _, x)| x as f32);
-        assert_eq!(
-            shrink(image.view(), 1, 4).into_raw_vec_and_offset().0,
-            [0.0, 0.0, 1.0, 1.0]
-        );
-    }
+    use crate::canvas::{INK, PAPER};
+    use image_io::{Format, PhotoInfo};
 
     #[test]
     fn the_sheet_shows_every_photo_where_it_belongs() {

@@ -1,0 +1,87 @@
+//! What other tasks use of a set that is here: the photos of a split.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::cache::Cache;
+use super::catalogue::{Catalogue, Entry};
+use super::check::{files, matches_of};
+use super::manifest::Split;
+use super::pairs::pair;
+use crate::failure::Failure;
+
+/// The photos of one split.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct SplitPhotos {
+    /// The folder that all paths are relative to.
+    pub(crate) folder: PathBuf,
+    /// Sharp photos, sorted.
+    pub(crate) sharp: Vec<String>,
+    /// Blurry and sharp photos that belong together, sorted.
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
+/// The split `label` (`NAME` or `NAME/VARIANT`) of a set, whether it is fetched or not.
+///
+/// # Errors
+/// A set or split that does not exist.
+pub(crate) fn find_split(catalogue: &Catalogue, name: &str, label: &str) -> Result<(Entry, Split)> {
+    let entry = catalogue.get(name)?;
+    let split = entry
+        .manifest
+        .splits
+        .iter()
+        .find(|split| split.label() == label)
+        .cloned();
+    if let Some(split) = split {
+        return Ok((entry, split));
+    }
+    let labels: Vec<String> = entry.manifest.splits.iter().map(Split::label).collect();
+    Err(Failure::error(
+        format!("the data set {name} has no split {label}"),
+        format!("it has {}", labels.join(", ")),
+    ))
+}
+
+/// The photos of a split that has been fetched.
+///
+/// # Errors
+/// A set or split that does not exist or is not here.
+pub(crate) fn of_split(
+    catalogue: &Catalogue,
+    cache: &Cache,
+    name: &str,
+    label: &str,
+) -> Result<SplitPhotos> {
+    let (entry, split) = find_split(catalogue, name, label)?;
+    let (_, folder) = cache.find(name)?;
+    let photos = photos_in(&folder, &entry, &split)?;
+    if photos.sharp.is_empty() && photos.pairs.is_empty() {
+        return Err(Failure::error(
+            format!(
+                "the split {label} of {name} has no photo in {}",
+                folder.display()
+            ),
+            format!("cargo xtask datasets verify {name}"),
+        ));
+    }
+    Ok(photos)
+}
+
+fn photos_in(folder: &Path, entry: &Entry, split: &Split) -> Result<SplitPhotos> {
+    let present = files(folder)?;
+    let sharp = matches_of(&present, entry, split, split.sharp.as_deref())?;
+    let mut pairs = Vec::new();
+    if let Some(pairing) = &split.pairing {
+        let blurry = matches_of(&present, entry, split, split.blurry.as_deref())?;
+        let blurry: Vec<&str> = blurry.iter().map(String::as_str).collect();
+        let sharp: Vec<&str> = sharp.iter().map(String::as_str).collect();
+        pairs = pair(split, pairing, &blurry, &sharp, &entry.list).pairs;
+    }
+    Ok(SplitPhotos {
+        folder: folder.to_owned(),
+        sharp,
+        pairs,
+    })
+}

@@ -1,0 +1,212 @@
+//! `cargo xtask synth`: blurry and sharp pairs from sharp photos, by a recipe; each can be made again to the byte.
+
+mod crop;
+mod make;
+mod photos;
+mod recipe_file;
+mod record;
+mod severities;
+mod sheet;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::{ArgGroup, Args};
+
+use crate::failure::Failure;
+use crate::report::{duration, say};
+use crate::suite;
+use crate::workspace;
+use make::{Job, Made};
+pub(crate) use photos::{SharpPhoto, check_names};
+pub(crate) use recipe_file::read_kernels;
+
+/// Make blurry and sharp pairs from sharp photos
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("what").required(true).args([
+    "recipe", "suite", "verify", "sheet", "severities",
+])))]
+pub(crate) struct Arguments {
+    /// Make the pairs of a recipe (TOML or JSON); needs --sharp and --out
+    #[arg(long, value_name = "FILE", requires_all = ["sharp", "out"])]
+    recipe: Option<PathBuf>,
+    /// Make the pairs of a suite of datasets/suites, or of a file, from fetched data sets; needs --out
+    #[arg(long, value_name = "NAME|FILE", requires = "out", conflicts_with_all = ["sharp", "crop"])]
+    suite: Option<String>,
+    /// Make every pair of a folder again and compare; --sharp says where the sharp photos are now
+    #[arg(long, value_name = "FOLDER")]
+    verify: Option<PathBuf>,
+    /// Draw all scenarios in all severities on one sheet (PNG), of the first photo in --sharp
+    #[arg(long, value_name = "FILE", requires = "sharp")]
+    sheet: Option<PathBuf>,
+    /// Print the table of the PSNR of blurry pictures for all scenarios and severities; needs --sharp
+    #[arg(long, requires = "sharp")]
+    severities: bool,
+    /// Folder with sharp photos
+    #[arg(long, value_name = "FOLDER")]
+    sharp: Option<PathBuf>,
+    /// Folder for the pairs: CONDITION/{blurry,sharp,parameters}
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Use only the most detailed part of each photo, of this size in pixels, such as 256x256
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_crop)]
+    crop: Option<[usize; 2]>,
+    /// Use only this many photos, spread evenly over the folder
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    photos: Option<u32>,
+}
+
+fn parse_crop(text: &str) -> Result<[usize; 2], String> {
+    let side = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|side| (8..=100_000).contains(side))
+    };
+    text.split_once('x')
+        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
+        .ok_or_else(|| "give width x height in pixels, at least 8, such as 256x256".to_owned())
+}
+
+/// Runs the task.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(folder) = &arguments.verify {
+        return verify_folder(folder, arguments);
+    }
+    if let Some(name) = &arguments.suite {
+        return make_suite(name, arguments);
+    }
+    let photos = arguments
+        .sharp
+        .as_deref()
+        .map(photos::in_folder)
+        .transpose()?
+        .map(|photos| spread(photos, arguments.photos));
+    let photos = photos.unwrap_or_default();
+    if let (Some(file), Some(photo)) = (&arguments.sheet, photos.first()) {
+        return sheet::run(file, photo);
+    }
+    if arguments.severities {
+        let table = severities::table(&photos)?;
+        workspace::print_line(table.trim_end());
+        return Ok(());
+    }
+    let (Some(recipe), Some(folder), Some(out)) =
+        (&arguments.recipe, &arguments.sharp, &arguments.out)
+    else {
+        // Not reached: clap asks for them.
+        return Err(Failure::error(
+            "--recipe, --sharp and --out belong together",
+            "give all three",
+        ));
+    };
+    let recipe = recipe_file::read(recipe)?;
+    let start = Instant::now();
+    let made = Job {
+        recipe: &recipe,
+        folder,
+        photos: &photos,
+        crop: arguments.crop,
+        out,
+    }
+    .run()?;
+    report(&made, &out.display().to_string(), start)
+}
+
+/// Evenly spread members of a list, the first always among them.
+pub(crate) fn spread<T>(mut items: Vec<T>, count: Option<u32>) -> Vec<T> {
+    let (total, count) = (
+        items.len(),
+        count.map_or(usize::MAX, |count| count as usize),
+    );
+    if count >= total {
+        return items;
+    }
+    let share = |index: usize| index * count / total;
+    let mut index = 0;
+    items.retain(|_| {
+        let is_first_of_its_share = index == 0 || share(index) != share(index - 1);
+        index += 1;
+        is_first_of_its_share
+    });
+    items
+}
+
+fn verify_folder(folder: &std::path::Path, arguments: &Arguments) -> Result<()> {
+    let findings = verify::verify(folder, arguments.sharp.as_deref())?;
+    for problem in &findings.problems {
+        workspace::print_line(problem);
+    }
+    workspace::print_line(&format!(
+        "{} sound, {} with problems",
+        count(findings.sound, "pair"),
+        findings.problems.len()
+    ));
+    if findings.problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::error(
+        format!("{} is not what its records say", folder.display()),
+        "delete what is named above and run the same `synth` command again; it makes only what is missing",
+    ))
+}
+
+fn make_suite(name: &str, arguments: &Arguments) -> Result<()> {
+    let suite = suite::load(name)?;
+    let Some(out) = &arguments.out else {
+        // Not reached: clap asks for it.
+        return Err(Failure::error("--suite needs --out", "give a folder"));
+    };
+    let start = Instant::now();
+    let mut total = Made::default();
+    for group in suite.groups()? {
+        say(format!(
+            "{}: {} under {}",
+            group.domain,
+            count(group.photos.len(), "photo"),
+            count(group.recipe.conditions.len(), "condition")
+        ));
+        let made = Job {
+            recipe: &group.recipe,
+            folder: &group.folder,
+            photos: &group.photos,
+            crop: suite.crop,
+            out: &out.join(&group.domain),
+        }
+        .run()?;
+        total.made += made.made;
+        total.kept += made.kept;
+        total.failed.extend(made.failed);
+    }
+    report(&total, &out.display().to_string(), start)
+}
+
+fn report(made: &Made, out: &str, start: Instant) -> Result<()> {
+    say(format!(
+        "{} made, {} were there, in {}: {out}",
+        count(made.made, "pair"),
+        made.kept,
+        duration(start.elapsed())
+    ));
+    if made.failed.is_empty() {
+        return Ok(());
+    }
+    for failure in &made.failed {
+        workspace::print_line(failure);
+    }
+    Err(Failure::error(
+        format!(
+            "{} could not be made",
+            count(made.failed.len(), "pair or photo")
+        ),
+        "the others are whole; mend or remove what is named above and run this again",
+    ))
+}
+
+/// `1 pair`, `2 pairs`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

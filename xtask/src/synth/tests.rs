@@ -1,0 +1,372 @@
+//! Pairs from photos on the disk, made, gone on with, checked and damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use blur_synth::{Condition, Recipe};
+use image_io::{Format, Limits, Photo, PhotoInfo, WriteOptions};
+use ndarray::Array3;
+
+use super::make::{Job, Made};
+use super::photos;
+use super::record::{self, PairFiles, Record, SET_FILE};
+use super::{recipe_file, spread, verify};
+
+/// Two photos, a recipe, and a place for pairs.
+struct Scene {
+    folder: tempfile::TempDir,
+    recipe: Recipe,
+}
+
+const RECIPE: &str = r#"
+schema_version = 1
+name = "test"
+seed = 3
+
+[[conditions]]
+name = "disc"
+blur = { family = "defocus", radius = 2.0 }
+
+[[conditions]]
+name = "mixed"
+preset = "standard"
+per_photo = 2
+
+[[conditions]]
+name = "night"
+scenario = "night_shake"
+severity = 2
+camera = { jpeg = { quality = 60, chroma = "4:2:0" } }
+
+[[conditions]]
+name = "moving"
+scenario = "object_motion"
+severity = 3
+camera = { quantise_bits = 16 }
+"#;
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let photos = folder.path().join("photos");
+        fs::create_dir_all(photos.join("inner")).unwrap();
+        for (index, name) in ["a.png", "inner/b.tif"].into_iter().enumerate() {
+            let pixels = Array3::from_shape_fn((3, 110 + 7 * index, 130), |(channel, y, x)| {
+                let wave = ((x * (channel + 2) + y * (index + 3)) % 23) as f32 / 23.0;
+                if (x / 9 + y / 11) % 2 == 0 {
+                    wave
+                } else {
+                    1.0 - 0.3 * wave
+                }
+            });
+            let photo = Photo {
+                pixels,
+                alpha: None,
+                info: PhotoInfo::new(Format::Png),
+            };
+            image_io::write(&photos.join(name), &photo, &WriteOptions::default()).unwrap();
+        }
+        Self {
+            folder,
+            recipe: toml::from_str(RECIPE).unwrap(),
+        }
+    }
+
+    fn photos(&self) -> PathBuf {
+        self.folder.path().join("photos")
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("pairs")
+    }
+
+    fn make_in(&self, out: &Path) -> anyhow::Result<Made> {
+        Job {
+            recipe: &self.recipe,
+            folder: &self.photos(),
+            photos: &photos::in_folder(&self.photos()).unwrap(),
+            crop: Some([64, 48]),
+            out,
+        }
+        .run()
+    }
+
+    fn make(&self) -> Made {
+        self.make_in(&self.out()).unwrap()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        verify::verify(&self.out(), None).unwrap().problems
+    }
+}
+
+fn bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    walkdir::WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let name = path.strip_prefix(folder).unwrap().to_owned();
+            let bytes = fs::read(&path).unwrap();
+            (name, bytes)
+        })
+        .collect()
+}
+
+#[test]
+fn pairs_are_made_once_and_hold_what_the_recipe_says() {
+    let scene = Scene::new();
+    let made = scene.make();
+    assert_eq!((made.made, made.kept), (10, 0), "{:?}", made.failed);
+    assert!(made.failed.is_empty());
+    let files = PairFiles::new(&scene.out(), "moving", "inner__b");
+    let blurry = image_io::read(&files.blurry, &Limits::default()).unwrap();
+    let sharp = image_io::read(&files.sharp, &Limits::default()).unwrap();
+    assert_eq!(blurry.pixels.dim(), (3, 48, 64));
+    assert_eq!(sharp.pixels.dim(), (3, 48, 64));
+    assert_eq!(blurry.info.bit_depth, image_io::BitDepth::Sixteen);
+    assert_eq!(sharp.info.bit_depth, image_io::BitDepth::Eight);
+    assert_ne!(blurry.pixels, sharp.pixels);
+    let record: Record = record::read(&files.record).unwrap();
+    assert_eq!(record.photo, "inner/b.tif");
+    assert!(record.psnr_db.unwrap() > 5.0 && record.psnr_db.unwrap() < 60.0);
+    // The sharp picture is the part of the photo that the record names.
+    let photo = image_io::read(&scene.photos().join("inner/b.tif"), &Limits::default()).unwrap();
+    let (top, left) = (record.crop.top, record.crop.left);
+    let part = ndarray::s![.., top..top + 48, left..left + 64];
+    assert_eq!(sharp.pixels, photo.pixels.slice(part));
+    assert_eq!(scene.problems(), Vec::<String>::new());
+    let again = scene.make();
+    assert_eq!((again.made, again.kept), (0, 10));
+}
+
+#[test]
+fn the_same_recipe_gives_the_same_bytes_with_any_number_of_threads() {
+    let scene = Scene::new();
+    let mut results = Vec::new();
+    for threads in [1, 3] {
+        let out = scene.folder.path().join(format!("with-{threads}"));
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| scene.make_in(&out).unwrap());
+        results.push(bytes_below(&out));
+    }
+    assert_eq!(results[0].len(), 3 * 10 + 1);
+    assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_completed() {
+    let scene = Scene::new();
+    scene.make();
+    let whole = bytes_below(&scene.out());
+    let first = PairFiles::new(&scene.out(), "disc", "a");
+    let second = PairFiles::new(&scene.out(), "mixed", "a_002");
+    // A record is the last that is written: without it nothing is trusted.
+    fs::remove_file(&first.record).unwrap();
+    fs::write(&first.blurry, "half a picture").unwrap();
+    fs::remove_file(&second.sharp).unwrap();
+    let made = scene.make();
+    assert_eq!((made.made, made.kept), (2, 8));
+    assert_eq!(bytes_below(&scene.out()), whole);
+}
+
+#[test]
+fn every_fault_is_found_by_name() {
+    let scene = Scene::new();
+    scene.make();
+    let files = |condition: &str, stem: &str| PairFiles::new(&scene.out(), condition, stem);
+    let expect = |name: &str, what: &str| {
+        let problems = scene.problems();
+        assert!(
+            problems.len() == 1 && problems[0].contains(name) && problems[0].contains(what),
+            "{name}, {what}: {problems:?}"
+        );
+    };
+    let restore = |path: &Path, act: &dyn Fn(&Path), check: &dyn Fn()| {
+        let bytes = fs::read(path).unwrap();
+        act(path);
+        check();
+        fs::write(path, bytes).unwrap();
+        assert!(scene.problems().is_empty());
+    };
+    let disc = files("disc", "a");
+    let one_level_off = |path: &Path| {
+        let mut photo = image_io::read(path, &Limits::default()).unwrap();
+        let value = &mut photo.pixels[[1, 5, 7]];
+        *value = if *value > 0.5 {
+            *value - 1.0 / 255.0
+        } else {
+            *value + 1.0 / 255.0
+        };
+        let options = WriteOptions {
+            overwrite: true,
+            ..WriteOptions::default()
+        };
+        image_io::write(path, &photo, &options).unwrap();
+    };
+    let remove = |path: &Path| fs::remove_file(path).unwrap();
+    restore(&disc.blurry, &one_level_off, &|| expect("disc/a", "blurry"));
+    restore(&disc.sharp, &one_level_off, &|| expect("disc/a", "sharp"));
+    restore(&disc.blurry, &remove, &|| expect("disc/a", "a.png"));
+    restore(&disc.record, &remove, &|| expect("disc/a", "a.json"));
+    restore(
+        &disc.record,
+        &|path| fs::write(path, "{}").unwrap(),
+        &|| {
+            expect("disc/a", "not a sound record");
+        },
+    );
+    let edit = |from: &'static str, to: &'static str| {
+        move |path: &Path| {
+            let text = fs::read_to_string(path).unwrap();
+            assert!(text.contains(from), "{text}");
+            fs::write(path, text.replacen(from, to, 1)).unwrap();
+        }
+    };
+    restore(
+        &disc.record,
+        &edit("\"radius\": 2.0", "\"radius\": 2.5"),
+        &|| {
+            expect("disc/a", "other parameters");
+        },
+    );
+    restore(&disc.record, &edit("\"a.png\"", "\"../a.png\""), &|| {
+        expect("disc/a", "outside the folder");
+    });
+    restore(
+        &disc.record,
+        &edit("\"left\": ", "\"left\": 99999999999"),
+        &|| {
+            expect("disc/a", "crop");
+        },
+    );
+    let stray = scene.out().join("mixed/sharp/stray.png");
+    fs::write(&stray, "").unwrap();
+    expect("stray.png", "belongs to no pair");
+    fs::remove_file(stray).unwrap();
+    // Another photo under the old name concerns each pair made of it.
+    fs::copy(
+        scene.photos().join("inner/b.tif"),
+        scene.photos().join("a.png"),
+    )
+    .unwrap();
+    let problems = scene.problems();
+    assert_eq!(problems.len(), 5, "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.contains("has changed"))
+    );
+}
+
+#[test]
+fn moved_photos_are_found_where_the_user_says() {
+    let scene = Scene::new();
+    scene.make();
+    let moved = scene.folder.path().join("moved");
+    fs::rename(scene.photos(), &moved).unwrap();
+    assert_eq!(scene.problems().len(), 10);
+    let findings = verify::verify(&scene.out(), Some(&moved)).unwrap();
+    assert_eq!((findings.sound, findings.problems.len()), (10, 0));
+    assert!(verify::verify(&moved, None).is_err());
+}
+
+#[test]
+fn a_folder_is_never_mixed_or_overwritten() {
+    let mut scene = Scene::new();
+    let out = scene.out();
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("thesis.txt"), "precious").unwrap();
+    let error = scene.make_in(&out).unwrap_err().to_string();
+    assert!(error.contains("is not empty"), "{error}");
+    fs::remove_file(out.join("thesis.txt")).unwrap();
+    scene.make();
+    let before = bytes_below(&out);
+    scene.recipe.seed = 4;
+    let error = scene.make_in(&out).unwrap_err().to_string();
+    assert!(error.contains("another recipe"), "{error}");
+    assert_eq!(bytes_below(&out), before);
+    assert!(out.join(SET_FILE).is_file());
+}
+
+#[test]
+fn a_bad_photo_fails_alone() {
+    let scene = Scene::new();
+    fs::write(scene.photos().join("broken.png"), "no picture").unwrap();
+    let tiny = Photo {
+        pixels: Array3::zeros((3, 3, 3)),
+        alpha: None,
+        info: PhotoInfo::new(Format::Png),
+    };
+    let path = scene.photos().join("tiny.png");
+    image_io::write(&path, &tiny, &WriteOptions::default()).unwrap();
+    let made = scene.make();
+    assert!(made.made >= 10, "{made:?}");
+    let named = |name: &str| made.failed.iter().any(|failure| failure.contains(name));
+    assert!(named("broken.png") && named("tiny.png, moving"), "{made:?}");
+    assert!(!named("a.png"), "{made:?}");
+}
+
+#[test]
+fn recipes_tell_all_that_is_wrong_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recipe.toml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        recipe_file::read(&path)
+    };
+    assert_eq!(read(RECIPE).unwrap().conditions.len(), 4);
+    let wrong = RECIPE
+        .replace("severity = 2", "severity = 6")
+        .replace("radius = 2.0", "radius = -2.0")
+        .replace("name = \"mixed\"", "name = \"../up\"");
+    let error = format!("{:#}", read(&wrong).unwrap_err());
+    for part in [
+        "recipe.toml",
+        "`night`: severity = 6",
+        "`disc`",
+        "radius = -2",
+        "`../up`",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let error = format!(
+        "{:#}",
+        read(&RECIPE.replace("per_photo", "per_foto")).unwrap_err()
+    );
+    assert!(error.contains("per_foto"), "{error}");
+    let error = format!(
+        "{:#}",
+        read("schema_version = 1\nconditions = 3").unwrap_err()
+    );
+    assert!(error.contains("recipe.toml"), "{error}");
+    let kernels = RECIPE.replace(
+        "blur = { family = \"defocus\", radius = 2.0 }",
+        "kernel_files = [\"kernels/*.png\"]",
+    );
+    let error = format!("{:#}", read(&kernels).unwrap_err());
+    assert!(error.contains("kernels/*.png"), "{error}");
+    let json = folder.path().join("recipe.json");
+    let recipe: Recipe = toml::from_str(RECIPE).unwrap();
+    fs::write(&json, serde_json::to_string(&recipe).unwrap()).unwrap();
+    assert_eq!(recipe_file::read(&json).unwrap(), recipe);
+}
+
+#[test]
+fn photos_are_spread_evenly() {
+    let all: Vec<u32> = (0..10).collect();
+    assert_eq!(spread(all.clone(), Some(3)), [0, 4, 7]);
+    assert_eq!(spread(all.clone(), Some(1)), [0]);
+    for count in 1..12 {
+        assert_eq!(
+            spread(all.clone(), Some(count)).len(),
+            10.min(count as usize)
+        );
+    }
+    assert_eq!(spread(all.clone(), None), all);
+    assert!(spread(Vec::<Condition>::new(), Some(4)).is_empty());
+}

@@ -1,0 +1,151 @@
+//! Making every pair of a folder again and comparing it with what lies there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use image_io::Limits;
+use rayon::prelude::*;
+
+use super::make::Source;
+use super::record::{self, FOLDERS, PairFiles, Record, SET_FILE, SetRecord};
+use crate::hash;
+use crate::progress::{Progress, Unit};
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// Pairs that are what the records say.
+    pub(crate) sound: usize,
+    /// Everything else, each with the name of the file.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Checks the pairs in `set`. The sharp photos are in `photos`, or where they were when the pairs were made.
+///
+/// # Errors
+/// A folder without pairs.
+pub(crate) fn verify(set: &Path, photos: Option<&Path>) -> Result<Findings> {
+    let record: SetRecord = record::read(&set.join(SET_FILE))
+        .with_context(|| format!("{} is not a folder of pairs", set.display()))?;
+    let photos = photos.unwrap_or(&record.photos);
+    let pairs: Vec<(&str, &str)> = record
+        .pairs
+        .iter()
+        .flat_map(|(condition, stems)| stems.iter().map(|stem| (condition.as_str(), stem.as_str())))
+        .collect();
+    let progress = Progress::new((pairs.len()) as u64, "checking pairs", Unit::Pictures);
+    let mut problems: Vec<String> = pairs
+        .par_iter()
+        .filter_map(|(condition, stem)| {
+            let outcome = check(set, photos, &record, condition, stem);
+            progress.inc(1);
+            outcome
+                .err()
+                .map(|error| format!("{condition}/{stem}: {error:#}"))
+        })
+        .collect();
+    drop(progress);
+    let sound = pairs.len() - problems.len();
+    problems.extend(extra(set, &record)?);
+    problems.sort();
+    Ok(Findings { sound, problems })
+}
+
+fn check(
+    set: &Path,
+    photos: &Path,
+    set_record: &SetRecord,
+    condition: &str,
+    stem: &str,
+) -> Result<()> {
+    let files = PairFiles::new(set, condition, stem);
+    let record: Record = record::read(&files.record)?;
+    anyhow::ensure!(
+        record.condition == condition,
+        "the record is of the condition {}",
+        record.condition
+    );
+    anyhow::ensure!(
+        is_below(&record.photo),
+        "the record names a photo outside the folder: {}",
+        record.photo
+    );
+    let asked = set_record
+        .recipe
+        .conditions
+        .iter()
+        .find(|other| other.name == condition)
+        .context("the recipe has no such condition")?;
+    let photo = super::photos::SharpPhoto {
+        file: photos.join(&record.photo),
+        path: record.photo.clone(),
+    };
+    let drawn = set_record
+        .recipe
+        .degradation(asked, photo.key(), record.index)?;
+    anyhow::ensure!(
+        drawn == record.degradation,
+        "the recipe gives other parameters than the record has"
+    );
+    let found = hash::sha256(&photo.file)?;
+    anyhow::ensure!(
+        found == record.photo_sha256,
+        "the sharp photo {} has changed",
+        photo.file.display()
+    );
+    let mut source = Source::read(&photo.file, None)?;
+    source.crop = record.crop;
+    let pair = source.degrade(&record.degradation)?;
+    for (file, made, hash) in [
+        (&files.blurry, &pair.blurry, &record.blurry_sha256),
+        (&files.sharp, &pair.sharp, &record.sharp_sha256),
+    ] {
+        let made = record::pixel_hash(made);
+        anyhow::ensure!(
+            made == *hash,
+            "made again, {} has other pixels than the record says",
+            file.display()
+        );
+        let there = image_io::read(file, &Limits::default())?;
+        anyhow::ensure!(
+            record::pixel_hash(&there) == made,
+            "the pixels of {} are not those that were made",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a path from a record stays below the folder of photos.
+fn is_below(path: &str) -> bool {
+    !path.is_empty()
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)))
+}
+
+/// Files that no pair of the set explains.
+fn extra(set: &Path, record: &SetRecord) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (condition, stems) in &record.pairs {
+        let expected: BTreeSet<&str> = stems.iter().map(String::as_str).collect();
+        for folder in FOLDERS {
+            let folder = set.join(condition).join(folder);
+            let Ok(entries) = folder.read_dir() else {
+                problems.push(format!("{}: the folder is missing", folder.display()));
+                continue;
+            };
+            for entry in entries {
+                let path = entry
+                    .with_context(|| format!("cannot read {}", folder.display()))?
+                    .path();
+                let stem = path.file_stem().and_then(|stem| stem.to_str());
+                if !stem.is_some_and(|stem| expected.contains(stem)) {
+                    problems.push(format!("{}: belongs to no pair", path.display()));
+                }
+            }
+        }
+    }
+    Ok(problems)
+}
