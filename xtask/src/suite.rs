@@ -8,7 +8,7 @@ use blur_synth::{Condition, RECIPE_SCHEMA_VERSION, Recipe};
 use globset::Glob;
 use serde::Deserialize;
 
-use crate::datasets::{self, Role};
+use crate::datasets::{self, Role, SplitPhotos};
 use crate::failure::Failure;
 use crate::synth::{self, SharpPhoto};
 use crate::workspace;
@@ -31,10 +31,13 @@ pub(crate) struct Suite {
     /// Width and height of the crops, the most detailed part of each photo; whole photos when absent.
     pub(crate) crop: Option<[usize; 2]>,
     /// Names of the conditions that the model is trained for; all others are out of its domain.
+    #[serde(default)]
     pub(crate) in_domain: Vec<String>,
     /// Ways to degrade a photo.
+    #[serde(default)]
     conditions: Vec<Condition>,
     /// Kinds of photos.
+    #[serde(default)]
     domains: Vec<Domain>,
     /// Sets with real blur, which is not made but found.
     #[serde(default)]
@@ -68,14 +71,14 @@ pub(crate) struct RealPairs {
     /// Its split, `NAME` or `NAME/VARIANT`.
     pub(crate) split: String,
     /// At most so many pairs, spread evenly; all when absent.
-    pub(crate) limit: Option<u32>,
+    limit: Option<u32>,
     /// The protocol by which its pairs are scored.
     pub(crate) protocol: String,
 }
 
 /// Photos of one domain and what is done to them.
 pub(crate) struct Group {
-    pub(crate) domain: String,
+    pub(crate) domain: Domain,
     pub(crate) recipe: Recipe,
     pub(crate) folder: PathBuf,
     pub(crate) photos: Vec<SharpPhoto>,
@@ -147,7 +150,10 @@ impl Suite {
                 self.schema_version
             ));
         }
-        if let Err(error) = self.recipe(self.conditions.clone()).validate() {
+        let has_recipe = !self.conditions.is_empty() || !self.domains.is_empty();
+        if let Err(error) = self.recipe(self.conditions.clone()).validate()
+            && has_recipe
+        {
             problems.push(error.to_string());
         }
         if let Some([width, height]) = self.crop
@@ -228,6 +234,16 @@ impl Suite {
             .collect()
     }
 
+    /// The pairs of a set with real blur, if it has been fetched.
+    ///
+    /// # Errors
+    /// A data set that is not here.
+    pub(crate) fn real_pairs(&self, real: &RealPairs) -> Result<SplitPhotos> {
+        let mut found = datasets::photos(cache().as_deref(), &real.dataset, &real.split)?;
+        found.pairs = synth::spread(found.pairs, real.limit);
+        Ok(found)
+    }
+
     fn group(&self, domain: &Domain) -> Result<Group> {
         let found = datasets::photos(cache().as_deref(), &domain.dataset, &domain.split)?;
         let photos: Vec<SharpPhoto> = found
@@ -255,7 +271,7 @@ impl Suite {
             .cloned()
             .collect();
         Ok(Group {
-            domain: domain.name.clone(),
+            domain: domain.clone(),
             recipe: self.recipe(conditions),
             folder: found.folder,
             photos: synth::spread(photos, domain.limit),

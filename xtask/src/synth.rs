@@ -2,6 +2,7 @@
 
 mod crop;
 mod make;
+mod of_suite;
 mod photos;
 mod recipe_file;
 mod record;
@@ -11,10 +12,11 @@ mod sheet;
 mod tests;
 mod verify;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{ArgGroup, Args};
 
 use crate::failure::Failure;
@@ -76,8 +78,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.verify {
         return verify_folder(folder, arguments);
     }
-    if let Some(name) = &arguments.suite {
-        return make_suite(name, arguments);
+    if let (Some(name), Some(out)) = (&arguments.suite, &arguments.out) {
+        return make_suite(name, out);
     }
     let photos = arguments
         .sharp
@@ -135,7 +137,7 @@ pub(crate) fn spread<T>(mut items: Vec<T>, count: Option<u32>) -> Vec<T> {
     items
 }
 
-fn verify_folder(folder: &std::path::Path, arguments: &Arguments) -> Result<()> {
+fn verify_folder(folder: &Path, arguments: &Arguments) -> Result<()> {
     let findings = verify::verify(folder, arguments.sharp.as_deref())?;
     for problem in &findings.problems {
         workspace::print_line(problem);
@@ -154,34 +156,12 @@ fn verify_folder(folder: &std::path::Path, arguments: &Arguments) -> Result<()> 
     ))
 }
 
-fn make_suite(name: &str, arguments: &Arguments) -> Result<()> {
-    let suite = suite::load(name)?;
-    let Some(out) = &arguments.out else {
-        // Not reached: clap asks for it.
-        return Err(Failure::error("--suite needs --out", "give a folder"));
-    };
+fn make_suite(name: &str, out: &Path) -> Result<()> {
     let start = Instant::now();
-    let mut total = Made::default();
-    for group in suite.groups()? {
-        say(format!(
-            "{}: {} under {}",
-            group.domain,
-            count(group.photos.len(), "photo"),
-            count(group.recipe.conditions.len(), "condition")
-        ));
-        let made = Job {
-            recipe: &group.recipe,
-            folder: &group.folder,
-            photos: &group.photos,
-            crop: suite.crop,
-            out: &out.join(&group.domain),
-        }
-        .run()?;
-        total.made += made.made;
-        total.kept += made.kept;
-        total.failed.extend(made.failed);
-    }
-    report(&total, &out.display().to_string(), start)
+    let suite = suite::load(name)?;
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let made = of_suite::run(&suite, out)?;
+    report(&made, &out.display().to_string(), start)
 }
 
 fn report(made: &Made, out: &str, start: Instant) -> Result<()> {

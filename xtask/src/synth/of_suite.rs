@@ -1,0 +1,121 @@
+//! All pairs of a suite.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::count;
+use super::make::{Job, Made};
+use super::record;
+use crate::report::say;
+use crate::suite::{Group, Suite};
+
+/// The file of a [`SuiteRecord`] in its folder.
+const SUITE_FILE: &str = "suite.json";
+
+/// What a folder of a suite holds, for whoever measures with it.
+#[derive(Serialize)]
+struct SuiteRecord<'a> {
+    schema_version: u32,
+    suite: &'a str,
+    description: &'a str,
+    /// Conditions that the default model is trained for.
+    in_domain: &'a [String],
+    domains: Vec<DomainRecord<'a>>,
+    real: Vec<RealRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct DomainRecord<'a> {
+    name: &'a str,
+    dataset: &'a str,
+    split: &'a str,
+    photos: usize,
+    conditions: Vec<&'a str>,
+}
+
+/// A set with real blur; its pairs stay where they are.
+#[derive(Serialize)]
+struct RealRecord<'a> {
+    name: &'a str,
+    dataset: &'a str,
+    split: &'a str,
+    /// How its pairs are scored.
+    protocol: &'a str,
+    folder: PathBuf,
+    /// Blurry and sharp, relative to the folder.
+    pairs: Vec<(String, String)>,
+}
+
+/// Makes the pairs of every domain below `out`, and writes down what is there. Real sets that are not here are named
+/// and left out.
+///
+/// # Errors
+/// A data set of a domain that is not here, or a folder that cannot be written.
+pub(crate) fn run(suite: &Suite, out: &Path) -> Result<Made> {
+    let groups = suite.groups()?;
+    let mut total = Made::default();
+    for group in &groups {
+        say(format!(
+            "{}: {} under {}",
+            group.domain.name,
+            count(group.photos.len(), "photo"),
+            count(group.recipe.conditions.len(), "condition")
+        ));
+        let made = Job {
+            recipe: &group.recipe,
+            folder: &group.folder,
+            photos: &group.photos,
+            crop: suite.crop,
+            out: &out.join(&group.domain.name),
+        }
+        .run()?;
+        total.made += made.made;
+        total.kept += made.kept;
+        total.failed.extend(
+            made.failed
+                .into_iter()
+                .map(|failure| format!("{}: {failure}", group.domain.name)),
+        );
+    }
+    let mut real = Vec::new();
+    for set in &suite.real {
+        match suite.real_pairs(set) {
+            Ok(found) => real.push(RealRecord {
+                name: &set.name,
+                dataset: &set.dataset,
+                split: &set.split,
+                protocol: &set.protocol,
+                folder: found.folder,
+                pairs: found.pairs,
+            }),
+            Err(error) => say(format!("{} is left out: {error:#}", set.name)),
+        }
+    }
+    let record = SuiteRecord {
+        schema_version: record::SCHEMA_VERSION,
+        suite: &suite.name,
+        description: &suite.description,
+        in_domain: &suite.in_domain,
+        domains: groups.iter().map(domain_record).collect(),
+        real,
+    };
+    record::write(&out.join(SUITE_FILE), &record)?;
+    Ok(total)
+}
+
+fn domain_record(group: &Group) -> DomainRecord<'_> {
+    DomainRecord {
+        name: &group.domain.name,
+        dataset: &group.domain.dataset,
+        split: &group.domain.split,
+        photos: group.photos.len(),
+        conditions: group
+            .recipe
+            .conditions
+            .iter()
+            .map(|condition| condition.name.as_str())
+            .collect(),
+    }
+}
