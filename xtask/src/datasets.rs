@@ -3,7 +3,9 @@
 // The command that uses these follows in the same branch.
 #![allow(dead_code)]
 
+mod convert;
 mod file_list;
+mod lanczos;
 mod manifest;
 mod sources;
 mod take;
