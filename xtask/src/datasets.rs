@@ -1,13 +1,173 @@
 //! `cargo xtask datasets`: fetches, checks and finds the data sets of the field.
+//!
+//! A set is described by `datasets/NAME.toml`. It is fetched into a cache folder: whole, checked, with a receipt, or not
+//! at all. A set that a user has already is used where it is.
 
-// The command that uses these follows in the same branch.
-#![allow(dead_code)]
-
+mod cache;
+mod catalogue;
+mod check;
 mod convert;
+mod fetch;
 mod file_list;
 mod lanczos;
+mod likeness;
+mod list;
 mod manifest;
+mod pairs;
 mod sources;
 mod take;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod validate;
+mod verify;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use self::cache::Cache;
+use self::catalogue::Catalogue;
+use self::fetch::Fetcher;
+use self::sources::huggingface::Hub;
+use self::transfer::{Settings, Transfer};
+use crate::failure::{self, Failure};
+use crate::workspace;
+
+/// List, fetch, check and find data sets
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Where data are kept [default: datasets/cache]
+    #[arg(long, global = true, value_name = "FOLDER", env = "MSDEBLUR_DATASETS")]
+    cache: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a table of all sets: name, title, roles, size, licence, and whether it is here
+    List {
+        /// Print one line of JSON instead
+        #[arg(long)]
+        json: bool,
+    },
+    /// Get sets, or use copies that are here already; a stopped download goes on where it stopped
+    Fetch {
+        /// Names of sets
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// An archive to unpack, a folder with the archives, or the unpacked set, which is checked and used where it is
+        #[arg(long, value_name = "PATH")]
+        from: Option<PathBuf>,
+    },
+    /// Read every file of a set and name each that is missing, extra, unpaired, of another size, or damaged
+    Verify {
+        /// Names of sets
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Print one line of JSON for each set
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the folder of a set, and nothing else
+    Path {
+        /// Name of the set
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// Runs the task.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let folder = workspace::root().join("datasets");
+    let cache = match &arguments.cache {
+        // An empty variable is as good as none.
+        Some(root) if !root.as_os_str().is_empty() => Cache::at(root)?,
+        _ => Cache::at(&folder.join("cache"))?,
+    };
+    let catalogue = Catalogue::of(&folder);
+    match &arguments.command {
+        Command::List { json } => {
+            let lines = list::list(&catalogue, &cache)?;
+            workspace::print_line(&if *json {
+                list::json(&lines)
+            } else {
+                list::table(&lines)
+            });
+            Ok(())
+        }
+        Command::Fetch { names, from } => {
+            if from.is_some() && names.len() > 1 {
+                return Err(Failure::error(
+                    format!("--from is one set, but {} are named", names.len()),
+                    "run it once for each set",
+                ));
+            }
+            let fetcher = Fetcher {
+                catalogue,
+                cache,
+                transfer: Transfer::new(Settings::default()),
+                hub: Hub::from_env(),
+            };
+            each(names, "fetched", |name| {
+                let start = Instant::now();
+                let outcome = fetcher.fetch(name, from.as_deref())?;
+                fetch::announce(name, &outcome, start.elapsed());
+                Ok(())
+            })
+        }
+        Command::Verify { names, json } => each(names, "whole", |name| {
+            let findings = verify::verify(&catalogue, &cache, name)?;
+            workspace::print_line(&if *json {
+                verify::json(name, &findings)
+            } else {
+                verify::lines(name, &findings)
+            });
+            if findings.problems.is_empty() {
+                return Ok(());
+            }
+            Err(Failure::error(
+                format!("{name} has problems"),
+                format!(
+                    "delete {} and fetch it again, or repair the folder that was adopted",
+                    cache.folder(name).display()
+                ),
+            ))
+        }),
+        Command::Path { name } => {
+            catalogue.get(name)?;
+            let (_, data) = cache.find(name)?;
+            workspace::print_line(&data.display().to_string());
+            Ok(())
+        }
+    }
+}
+
+/// Does all that can be done: one bad set does not stop the others.
+fn each(names: &[String], done: &str, mut act: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    if let [name] = names {
+        return act(name);
+    }
+    let mut failed = Vec::new();
+    for name in names {
+        if let Err(error) = act(name) {
+            failure::print(&error);
+            failed.push(name.as_str());
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::error(
+        format!(
+            "{} of {} sets are not {done}: {}",
+            failed.len(),
+            names.len(),
+            failed.join(", ")
+        ),
+        "the reasons are above",
+    ))
+}

@@ -46,6 +46,7 @@ enum Task {
     Tidy(tidy::Arguments),
     Golden(golden::Arguments),
     Docs(docs::Arguments),
+    Datasets(datasets::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Golden(arguments) => golden::run(&arguments),
         Task::Docs(arguments) => docs::run(&arguments),
+        Task::Datasets(arguments) => datasets::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

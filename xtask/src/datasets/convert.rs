@@ -43,11 +43,6 @@ impl Converted {
         self
     }
 
-    /// Width and height in pixels.
-    pub(crate) fn size(&self) -> (usize, usize) {
-        (self.picture.width, self.picture.height)
-    }
-
     /// Encodes the photo; EXIF is left behind, the colour profile is kept.
     ///
     /// # Errors
@@ -79,8 +74,8 @@ impl Converted {
 
 /// SHA-256 of the decoded pixels: red, green, blue, row by row, 8 bits each, upright. It is that of
 /// `Image.open(path).convert("RGB").tobytes()` in Pillow, for all that is stored without loss.
-pub(crate) fn pixels_sha256(photo: &Photo) -> String {
-    hexadecimal(&Sha256::digest(to_picture(photo).samples))
+pub(crate) fn pixels_sha256(picture: &Picture) -> String {
+    hexadecimal(&Sha256::digest(&picture.samples))
 }
 
 /// 8-bit samples of a photo.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::likeness::Likeness;
 use super::manifest::is_inside;
 
 /// The rows of the lists of one manifest.
@@ -47,6 +48,9 @@ pub(crate) struct Row {
     /// SHA-256 of the decoded pixels, see [`super::convert::pixels_sha256`].
     #[serde(default)]
     pub(crate) pixels_sha256: Option<String>,
+    /// What the photo looks like, see [`super::likeness::Likeness`].
+    #[serde(default)]
+    pub(crate) likeness: Option<String>,
     /// SHA-256 of the file that this one stands for, where the set was first made by other means.
     #[serde(default)]
     pub(crate) reference_sha256: Option<String>,
@@ -115,10 +119,15 @@ impl FileList {
                 ("reference_sha256", &row.reference_sha256),
             ] {
                 if hash.as_deref().is_some_and(|hash| !is_sha256(hash)) {
-                    say(&format!(
-                        "{column} is not 64 lower-case hexadecimal digits"
-                    ));
+                    say(&format!("{column} is not 64 lower-case hexadecimal digits"));
                 }
+            }
+            if row
+                .likeness
+                .as_deref()
+                .is_some_and(|text| text.parse::<Likeness>().is_err())
+            {
+                say("likeness is not 64 hexadecimal digits");
             }
             if row.width.is_some() != row.height.is_some() {
                 say("width and height belong together");

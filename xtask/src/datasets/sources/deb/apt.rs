@@ -45,18 +45,8 @@ fn file_name(source: &DebSource) -> String {
     })
 }
 
-/// What was given is the package, or a folder that has it.
+/// What was given, if it is the package.
 fn find_given(given: &Path, source: &DebSource) -> Result<PathBuf> {
-    if given.is_dir() {
-        let path = given.join(file_name(source));
-        if !path.is_file() {
-            return Err(Failure::error(
-                format!("{} has no {}", given.display(), file_name(source)),
-                by_hand(source),
-            ));
-        }
-        return find_given(&path, source);
-    }
     let found = hash::sha256(given)?;
     if found == source.sha256 {
         return Ok(given.to_owned());
