@@ -7,10 +7,6 @@
 mod answer;
 mod body;
 mod partial;
-#[cfg(test)]
-pub(crate) mod server;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 use std::time::Duration;
