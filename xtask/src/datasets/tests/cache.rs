@@ -82,7 +82,7 @@ fn an_unknown_name_gets_a_suggestion() {
     for name in ["pair", "Pairs", "piars"] {
         assert!(hint(name).contains("did you mean pairs?"), "{}", hint(name));
     }
-    for name in ["xyz", "../pairs", ""] {
+    for name in ["xyz", "../../etc", ""] {
         assert!(!hint(name).contains("did you mean"), "{}", hint(name));
     }
 }

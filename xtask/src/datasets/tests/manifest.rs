@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Desk, http_source, pairs_manifest};
 use crate::datasets::catalogue::Catalogue;
+use crate::datasets::list;
 use crate::datasets::manifest::{Pairing, PairingRule, Role, Source};
 use crate::workspace;
 
@@ -33,23 +34,27 @@ fn the_manifests_of_this_repository_are_right() {
 }
 
 #[test]
-fn every_set_is_in_the_table_of_the_readme() {
+fn the_table_of_the_readme_is_that_of_the_manifests() {
     let folder = workspace::root().join("datasets");
     let page = fs::read_to_string(folder.join("README.md")).unwrap();
-    for entry in Catalogue::of(&folder).all().unwrap() {
-        let manifest = &entry.manifest;
-        let start = format!("| `{}` |", manifest.name);
-        let row = page.lines().find(|line| line.starts_with(&start));
-        let row = row.unwrap_or_else(|| panic!("datasets/README.md has no row {start}"));
-        assert!(
-            row.contains(&manifest.licence),
-            "{row}: {}",
-            manifest.licence
-        );
-        for role in crate::datasets::list::roles(manifest) {
-            assert!(row.contains(role.name()), "{row}: {}", role.name());
-        }
-    }
+    let table = list::markdown(&Catalogue::of(&folder)).unwrap();
+    let is_there = page
+        .replace("\r\n", "\n")
+        .contains(&format!("\n{table}\n\n"));
+    assert!(
+        is_there,
+        "put this table into datasets/README.md (cargo xtask datasets list --markdown):\n{table}"
+    );
+}
+
+#[test]
+fn the_table_says_what_a_manifest_says() {
+    let desk = Desk::new(&good().replace("CC0-1.0", "this | that"));
+    let table = list::markdown(&desk.fetcher.catalogue).unwrap();
+    assert_eq!(
+        table.lines().last().unwrap(),
+        "| `pairs` | [Pairs](https://example.org/pairs) | test | test: 2 pairs | http | this \\| that |"
+    );
 }
 
 #[test]
