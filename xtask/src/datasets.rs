@@ -28,7 +28,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use self::cache::Cache;
+use self::cache::{Cache, State};
 use self::catalogue::Catalogue;
 use self::fetch::Fetcher;
 use self::sources::huggingface::Hub;
@@ -53,6 +53,9 @@ enum Command {
         /// Print one line of JSON instead
         #[arg(long)]
         json: bool,
+        /// Print the table of datasets/README.md instead
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
     },
     /// Get sets, or use copies that are here already; a stopped download goes on where it stopped
     Fetch {
@@ -90,7 +93,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let catalogue = Catalogue::of(&folder);
     match &arguments.command {
-        Command::List { json } => {
+        Command::List { markdown: true, .. } => {
+            workspace::print_line(&list::markdown(&catalogue)?);
+            Ok(())
+        }
+        Command::List { json, .. } => {
             let lines = list::list(&catalogue, &cache)?;
             workspace::print_line(&if *json {
                 list::json(&lines)
@@ -121,6 +128,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Verify { names, json } => each(names, "whole", |name| {
             let findings = verify::verify(&catalogue, &cache, name)?;
+            let state = cache.state(name)?;
             workspace::print_line(&if *json {
                 verify::json(name, &findings)
             } else {
@@ -131,10 +139,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
             Err(Failure::error(
                 format!("{name} has problems"),
-                format!(
-                    "delete {} and fetch it again, or repair the folder that was adopted",
-                    cache.folder(name).display()
-                ),
+                match state {
+                    State::Adopted => "repair your folder, or name another with --from".to_owned(),
+                    _ => format!("delete {} and fetch it again", cache.folder(name).display()),
+                },
             ))
         }),
         Command::Path { name } => {
