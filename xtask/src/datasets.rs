@@ -6,8 +6,11 @@
 mod cache;
 mod catalogue;
 mod check;
+mod convert;
 mod fetch;
 mod file_list;
+mod lanczos;
+mod likeness;
 mod list;
 mod manifest;
 mod pairs;
@@ -26,7 +29,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use self::cache::Cache;
+use self::cache::{Cache, State};
 use self::catalogue::Catalogue;
 use self::fetch::Fetcher;
 pub(crate) use self::manifest::Role;
@@ -53,6 +56,9 @@ enum Command {
         /// Print one line of JSON instead
         #[arg(long)]
         json: bool,
+        /// Print the table of datasets/README.md instead
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
     },
     /// Get sets, or use copies that are here already; a stopped download goes on where it stopped
     Fetch {
@@ -113,7 +119,11 @@ pub(crate) fn role(name: &str, label: &str) -> Result<Role> {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (catalogue, cache) = places(arguments.cache.as_deref())?;
     match &arguments.command {
-        Command::List { json } => {
+        Command::List { markdown: true, .. } => {
+            workspace::print_line(&list::markdown(&catalogue)?);
+            Ok(())
+        }
+        Command::List { json, .. } => {
             let lines = list::list(&catalogue, &cache)?;
             workspace::print_line(&if *json {
                 list::json(&lines)
@@ -144,6 +154,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Verify { names, json } => each(names, "whole", |name| {
             let findings = verify::verify(&catalogue, &cache, name)?;
+            let state = cache.state(name)?;
             workspace::print_line(&if *json {
                 verify::json(name, &findings)
             } else {
@@ -154,10 +165,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
             Err(Failure::error(
                 format!("{name} has problems"),
-                format!(
-                    "delete {} and fetch it again, or repair the folder that was adopted",
-                    cache.folder(name).display()
-                ),
+                match state {
+                    State::Adopted => "repair your folder, or name another with --from".to_owned(),
+                    _ => format!("delete {} and fetch it again", cache.folder(name).display()),
+                },
             ))
         }),
         Command::Path { name } => {

@@ -7,6 +7,9 @@ use anyhow::Result;
 use crate::failure::Failure;
 use crate::report;
 
+/// Asks for the free bytes of the file system that holds a folder; tests have answers of their own.
+pub(crate) type FreeSpace = dyn Fn(&Path) -> Option<u64>;
+
 /// Free bytes of the file system that holds `folder`, where the system says.
 pub(crate) fn free(folder: &Path) -> Option<u64> {
     fs4::available_space(folder).ok()

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::likeness::Likeness;
 use super::manifest::is_inside;
 
 /// The rows of the lists of one manifest.
@@ -38,9 +39,21 @@ pub(crate) struct Row {
     /// Its path in the archive or package; for a carved picture, what the source needs to find it.
     #[serde(default)]
     pub(crate) source: Option<String>,
+    /// SHA-256 of what the source holds there, before it is converted.
+    #[serde(default)]
+    pub(crate) source_sha256: Option<String>,
     /// What is done to it on the way.
     #[serde(default)]
     pub(crate) convert: Option<Convert>,
+    /// SHA-256 of the decoded pixels, see [`super::convert::pixels_sha256`].
+    #[serde(default)]
+    pub(crate) pixels_sha256: Option<String>,
+    /// What the photo looks like, see [`super::likeness::Likeness`].
+    #[serde(default)]
+    pub(crate) likeness: Option<String>,
+    /// SHA-256 of the file that this one stands for, where the set was first made by other means.
+    #[serde(default)]
+    pub(crate) reference_sha256: Option<String>,
     /// The path in the set of the sharp photo that belongs to this blurry one.
     #[serde(default)]
     pub(crate) sharp: Option<String>,
@@ -55,8 +68,8 @@ pub(crate) struct Row {
 pub(crate) enum Convert {
     /// Decoded and encoded in the format that the new path names.
     Recode,
-    /// The same, at half the width and height, which hides the traces of the first compression.
-    Halve,
+    /// The same, brought to the width and height of the row, which hides the traces of the first compression.
+    Resize,
 }
 
 impl FileList {
@@ -99,8 +112,22 @@ impl FileList {
             if !seen.insert((&row.split, &row.path)) {
                 say("is listed twice");
             }
-            if row.sha256.as_deref().is_some_and(|hash| !is_sha256(hash)) {
-                say("sha256 is not 64 lower-case hexadecimal digits");
+            for (column, hash) in [
+                ("sha256", &row.sha256),
+                ("source_sha256", &row.source_sha256),
+                ("pixels_sha256", &row.pixels_sha256),
+                ("reference_sha256", &row.reference_sha256),
+            ] {
+                if hash.as_deref().is_some_and(|hash| !is_sha256(hash)) {
+                    say(&format!("{column} is not 64 lower-case hexadecimal digits"));
+                }
+            }
+            if row
+                .likeness
+                .as_deref()
+                .is_some_and(|text| text.parse::<Likeness>().is_err())
+            {
+                say("likeness is not 64 hexadecimal digits");
             }
             if row.width.is_some() != row.height.is_some() {
                 say("width and height belong together");
@@ -113,6 +140,9 @@ impl FileList {
             }
             if row.convert.is_some() && row.source.is_none() {
                 say("convert needs part and source");
+            }
+            if row.convert == Some(Convert::Resize) && row.width.is_none() {
+                say("resize needs width and height");
             }
         }
         problems

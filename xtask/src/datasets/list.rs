@@ -1,5 +1,6 @@
 //! `cargo xtask datasets list`: what there is, and what is here.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -111,6 +112,49 @@ pub(crate) fn table(lines: &[Line]) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// For `datasets/README.md`: what the manifests say, and nothing of this machine.
+///
+/// # Errors
+/// Manifests that are not right.
+pub(crate) fn markdown(catalogue: &Catalogue) -> Result<String> {
+    let mut text =
+        "| name | set | for what | holds | to fetch | licence |\n|---|---|---|---|---|---|"
+            .to_owned();
+    for entry in catalogue.all()? {
+        let manifest = &entry.manifest;
+        let roles: Vec<&str> = roles(manifest).into_iter().map(Role::name).collect();
+        let holds: Vec<String> = manifest
+            .splits
+            .iter()
+            .map(|split| {
+                let what = match (&split.sharp, &split.blurry) {
+                    (Some(_), Some(_)) => "pairs",
+                    (None, None) => "files",
+                    _ => "photos",
+                };
+                format!("{}: {} {what}", split.label(), split.count)
+            })
+            .collect();
+        let kinds: BTreeSet<&str> = manifest.sources.iter().map(Source::kind).collect();
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        let size = bytes(manifest).map_or(String::new(), |bytes| {
+            format!(", {}", report::megabytes(bytes))
+        });
+        let cells = [
+            format!("`{}`", manifest.name),
+            format!("[{}]({})", manifest.title, manifest.homepage),
+            roles.join(", "),
+            holds.join("; "),
+            format!("{}{size}", kinds.join(", ")),
+            manifest.licence.clone(),
+        ]
+        .map(|cell| cell.replace('|', "\\|"));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n| {} |", cells.join(" | "));
+    }
+    Ok(text)
 }
 
 /// For programs: one object in one line.

@@ -208,16 +208,6 @@ pub(crate) struct DebSource {
     /// What is taken out of it, by path in the package.
     #[serde(default)]
     pub(crate) members: Vec<Member>,
-    /// Files in the package that hold pictures, which are found by their first bytes.
-    pub(crate) carve: Option<Carve>,
-}
-
-/// Container files out of which pictures are cut.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Carve {
-    /// The container files, by path in the package.
-    pub(crate) glob: String,
 }
 
 /// What only a person can get, because it wants a login or a click.

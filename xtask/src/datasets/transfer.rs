@@ -7,10 +7,6 @@
 mod answer;
 mod body;
 mod partial;
-#[cfg(test)]
-pub(crate) mod server;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +23,7 @@ use super::sources::FetchedFile;
 use crate::hash;
 use crate::progress::{Progress, Unit};
 use crate::report;
-use crate::space;
+use crate::space::{self, FreeSpace};
 
 /// A failure after this much more than ever before is counted as the first.
 const PROGRESS: u64 = 1 << 20;
@@ -51,7 +47,7 @@ pub(crate) struct Settings {
     /// Waits.
     pub(crate) sleep: Box<dyn Fn(Duration)>,
     /// Asks for the free bytes of a file system.
-    pub(crate) free_space: Box<dyn Fn(&Path) -> Option<u64>>,
+    pub(crate) free_space: Box<FreeSpace>,
     /// Whether the variables that name a proxy count.
     pub(crate) proxy: bool,
 }

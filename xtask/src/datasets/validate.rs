@@ -157,9 +157,6 @@ impl Problems {
                 }
                 self.content(place, None, Some(&source.sha256));
                 self.members(place, &source.members);
-                if let Some(carve) = &source.carve {
-                    self.glob(place, &carve.glob);
-                }
             }
             Source::Local(source) => {
                 if source.expects.trim().is_empty() {

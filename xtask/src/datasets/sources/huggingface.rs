@@ -1,13 +1,12 @@
 //! Repositories of the Hugging Face Hub.
 //!
-//! The crate `hf-hub` knows the addresses of files and where the token of the user lies. Its downloads are not used: they
-//! resume without asking whether the file is still the same, and compare no hash.
+//! The crate `hf-hub` is not used. Its downloads resume without asking whether the file is still the same, and compare no
+//! hash. Its feature for addresses switches decompression on in `ureq` for the whole program, after which neither lengths
+//! nor ranges nor hashes are those of the file. What is left of it are the path below and a file with a token.
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
-use hf_hub::api::sync::ApiBuilder;
-use hf_hub::{Cache, Repo};
+use anyhow::Result;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::http::RemoteFile;
@@ -35,33 +34,33 @@ impl Hub {
     pub(crate) fn from_env() -> Self {
         let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let endpoint = variable("HF_ENDPOINT").unwrap_or("https://huggingface.co".to_owned());
-        // A machine without a home has no token; the default of `hf-hub` would panic there.
         let home = std::env::home_dir().map(|home| home.join(".cache").join("huggingface"));
         let stored = variable("HF_HOME")
             .map(PathBuf::from)
             .or(home)
-            .and_then(|home| Cache::new(home.join("hub")).token());
+            .and_then(|home| std::fs::read_to_string(home.join("token")).ok())
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty());
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token: variable("HF_TOKEN").or(stored),
         }
     }
 
-    fn address(&self, source: &HuggingfaceSource, path: &str) -> Result<String> {
+    /// The address of a file, as the hub documents it.
+    fn address(&self, source: &HuggingfaceSource, path: &str) -> String {
         let kind = match source.repo_type {
-            RepoType::Dataset => hf_hub::RepoType::Dataset,
-            RepoType::Model => hf_hub::RepoType::Model,
-            RepoType::Space => hf_hub::RepoType::Space,
+            RepoType::Dataset => "datasets/",
+            RepoType::Model => "",
+            RepoType::Space => "spaces/",
         };
-        let repo = Repo::with_revision(source.repo.clone(), kind, source.revision.clone());
-        // Nothing is kept in this cache: only the address is asked for.
-        let api = ApiBuilder::from_cache(Cache::new(PathBuf::new()))
-            .with_endpoint(self.endpoint.clone())
-            .build()
-            .context("cannot prepare to ask the Hugging Face Hub")?;
-        Ok(api
-            .repo(repo)
-            .url(&utf8_percent_encode(path, PATH).to_string()))
+        format!(
+            "{}/{kind}{}/resolve/{}/{}",
+            self.endpoint,
+            source.repo,
+            source.revision,
+            utf8_percent_encode(path, PATH)
+        )
     }
 }
 
@@ -77,7 +76,7 @@ pub(crate) fn fetch(source: &HuggingfaceSource, context: &Context) -> Result<Vec
             // The same name in two repositories is two files.
             let place = format!("{}/{}/{}", source.repo, source.revision, file.path);
             RemoteFile {
-                urls: &[context.hub.address(source, &file.path)?],
+                urls: &[context.hub.address(source, &file.path)],
                 token: context.hub.token.as_deref(),
                 file: &place,
                 name: &file.path,

@@ -1,5 +1,7 @@
 //! Wheels.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
 use super::{Context, FetchedFile};
@@ -13,13 +15,22 @@ use crate::python::{self, Wheel};
 /// When there is no pip, when it cannot fetch the wheel, or when the wheel is not the one that is wanted.
 pub(crate) fn fetch(source: &PipSource, context: &Context) -> Result<Vec<FetchedFile>> {
     let python = python::with_pip().ok_or_else(python::no_pip)?;
+    fetch_with(&python, source, context)
+}
+
+/// The same with a certain interpreter.
+pub(crate) fn fetch_with(
+    python: &Path,
+    source: &PipSource,
+    context: &Context,
+) -> Result<Vec<FetchedFile>> {
     let wheel = Wheel {
         requirement: &source.requirement,
         file: &source.file,
         sha256: &source.sha256,
     };
     let platforms: Vec<&str> = source.platforms.iter().map(String::as_str).collect();
-    python::download(&python, &[wheel], &platforms, context.downloads)?;
+    python::download(python, &[wheel], &platforms, context.downloads)?;
     let path = context.downloads.join(&source.file);
     take(&path, &source.file, &source.members, context)?;
     let size = std::fs::metadata(&path)
