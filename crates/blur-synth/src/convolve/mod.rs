@@ -1,20 +1,21 @@
-//! Direct convolution over the taps that are not zero; two passes for separable kernels.
+//! Convolution with every sum in one fixed order, so that the bytes depend neither on threads nor on the machine.
 //!
-//! Each output sample adds its products in one fixed order, so the bytes do not depend on threads.
+//! Few taps are summed directly; separable kernels take two passes; many taps go through Fourier transforms of
+//! tiles. Which it is follows from the shapes and the number of taps alone.
+
+mod direct;
+mod fourier;
+mod tiles;
 
 use ndarray::{Array2, Array3, ArrayView3};
-use rayon::prelude::*;
 
-use crate::error::{Result, samples, samples_mut};
+use crate::error::Result;
+use direct::{Tap, pass};
+use tiles::Grid;
 
-/// Output samples accumulated in registers at a time.
-const BLOCK: usize = 32;
 /// Images with at least this many samples are spread over the threads of the current rayon pool; crops are not,
 /// because whoever makes many crops runs them side by side already.
 pub(crate) const PARALLEL_SAMPLES: usize = 1 << 19;
-
-/// One tap: how many samples before the first output sample its input lies, and its weight.
-type Tap = (usize, f32);
 
 /// Valid convolution of `[C, H, W]` (standard layout) with odd square `taps`; the image must hold the kernel.
 pub(crate) fn valid(
@@ -25,6 +26,7 @@ pub(crate) fn valid(
     let border = taps.nrows() - 1;
     let (channels, height, width) = image.dim();
     let (rows, columns) = (height - border, width - border);
+    let spread = channels * rows * columns >= PARALLEL_SAMPLES;
     match factor {
         Some(factor) => {
             let across: Vec<Tap> = factor
@@ -32,13 +34,13 @@ pub(crate) fn valid(
                 .enumerate()
                 .map(|(index, &tap)| (border - index, tap))
                 .collect();
-            let across = pass(image, &across, (channels, height, columns))?;
+            let across = pass(image, &across, (channels, height, columns), spread)?;
             let down: Vec<Tap> = factor
                 .iter()
                 .enumerate()
                 .map(|(index, &tap)| ((border - index) * columns, tap))
                 .collect();
-            pass(across.view(), &down, (channels, rows, columns))
+            pass(across.view(), &down, (channels, rows, columns), spread)
         }
         None => {
             let list: Vec<Tap> = taps
@@ -46,52 +48,16 @@ pub(crate) fn valid(
                 .filter(|(_, tap)| **tap != 0.0)
                 .map(|((row, column), &tap)| ((border - row) * width + border - column, tap))
                 .collect();
-            pass(image, &list, (channels, rows, columns))
-        }
-    }
-}
-
-fn pass(
-    image: ArrayView3<'_, f32>,
-    taps: &[Tap],
-    shape: (usize, usize, usize),
-) -> Result<Array3<f32>> {
-    let (_, height, width) = image.dim();
-    let (_, rows, columns) = shape;
-    let mut out = Array3::zeros(shape);
-    let source = samples(image.as_slice())?;
-    let target = samples_mut(out.as_slice_mut())?;
-    let row = |(index, target): (usize, &mut [f32])| {
-        let (channel, row) = (index / rows, index % rows);
-        convolve_row(&source[(channel * height + row) * width..], taps, target);
-    };
-    if target.len() >= PARALLEL_SAMPLES {
-        target.par_chunks_mut(columns).enumerate().for_each(row);
-    } else {
-        target.chunks_mut(columns).enumerate().for_each(row);
-    }
-    Ok(out)
-}
-
-/// `target[x] = sum over taps of weight * source[x + offset]`.
-fn convolve_row(source: &[f32], taps: &[Tap], target: &mut [f32]) {
-    let columns = target.len();
-    let mut start = 0;
-    while start + BLOCK <= columns {
-        let mut sums = [0.0_f32; BLOCK];
-        for &(offset, weight) in taps {
-            let input = &source[start + offset..start + offset + BLOCK];
-            for (sum, &value) in sums.iter_mut().zip(input) {
-                *sum += weight * value;
+            let outputs = channels * rows * columns;
+            let method = std::env::var("METHOD").unwrap_or_default();
+            match Grid::cheapest(channels, [rows, columns], border + 1) {
+                Some((grid, work)) if (method != "direct") => {
+                    if method=="verbose" { eprintln!("{grid:?} {work} taps {} outputs {outputs}", list.len()); }
+                    tiles::valid(image, taps, &list, &grid, spread)
+                }
+                _ => pass(image, &list, (channels, rows, columns), spread),
             }
         }
-        target[start..start + BLOCK].copy_from_slice(&sums);
-        start += BLOCK;
-    }
-    for (index, sum) in target.iter_mut().enumerate().skip(start) {
-        *sum = taps.iter().fold(0.0, |sum, &(offset, weight)| {
-            sum + weight * source[index + offset]
-        });
     }
 }
 
