@@ -10,7 +10,8 @@ use crate::error::{Result, samples, samples_mut};
 
 /// Output samples accumulated in registers at a time: as many chains of additions as hide their latency.
 const BLOCK: usize = 64;
-const HALF: usize = 16;
+/// The same for narrow images.
+const SMALL_BLOCK: usize = 16;
 
 /// One tap: how many samples before the first output sample its input lies, and its weight.
 pub(super) type Tap = (usize, f32);
@@ -45,33 +46,64 @@ pub(super) fn convolve_row(source: &[f32], taps: &[Tap], target: &mut [f32]) {
     convolve_row_anywhere(source, taps, target);
 }
 
-/// [`convolve_row`] for whatever instructions the caller is compiled for.
+/// [`convolve_row`] with whatever instructions the caller is compiled for.
 #[inline(always)]
 fn convolve_row_anywhere(source: &[f32], taps: &[Tap], target: &mut [f32]) {
-    let done = blocks::<BLOCK>(source, taps, target, 0);
-    let done = blocks::<HALF>(source, taps, target, done);
-    blocks::<1>(source, taps, target, done);
+    if target.len() >= BLOCK {
+        blocks::<BLOCK>(source, taps, target);
+    } else if target.len() >= SMALL_BLOCK {
+        blocks::<SMALL_BLOCK>(source, taps, target);
+    } else {
+        blocks::<1>(source, taps, target);
+    }
 }
 
-/// Fills whole blocks of `SIZE` samples of `target` from `start` on; the end of the last.
+/// Fills `target` in blocks; the last one ends where `target` does and may repeat some of the one before. No sample
+/// depends on its place in a block.
 #[inline(always)]
-fn blocks<const SIZE: usize>(
-    source: &[f32],
-    taps: &[Tap],
-    target: &mut [f32],
-    start: usize,
-) -> usize {
-    let mut place = start;
-    for block in target[start..].as_chunks_mut::<SIZE>().0 {
+fn blocks<const SIZE: usize>(source: &[f32], taps: &[Tap], target: &mut [f32]) {
+    let Some(last) = target.len().checked_sub(SIZE) else {
+        return;
+    };
+    for start in (0..last).step_by(SIZE).chain([last]) {
         let mut sums = [0.0_f32; SIZE];
         for &(offset, weight) in taps {
-            let input = &source[place + offset..place + offset + SIZE];
+            let input = &source[start + offset..start + offset + SIZE];
             for (sum, &value) in sums.iter_mut().zip(input) {
                 *sum += weight * value;
             }
         }
-        *block = sums;
-        place += SIZE;
+        target[start..start + SIZE].copy_from_slice(&sums);
     }
-    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vector_instructions_do_not_change_a_bit() {
+        let value = |index: usize| (index * 7919 % 10_007) as f32 / 10_007.0;
+        let source: Vec<f32> = (0..400).map(value).collect();
+        let taps: Vec<Tap> = (0..37)
+            .map(|index| (index * 5, value(index) / 20.0))
+            .collect();
+        // Below, at and beyond the sizes of blocks.
+        for columns in [1, 3, 15, 16, 17, 40, 63, 64, 65, 130, 200] {
+            let (mut plain, mut vector) = (vec![0.0; columns], vec![0.0; columns]);
+            convolve_row_anywhere(&source, &taps, &mut plain);
+            convolve_row(&source, &taps, &mut vector);
+            assert_eq!(plain, vector);
+            for (place, &got) in plain.iter().enumerate() {
+                let terms = taps
+                    .iter()
+                    .map(|&(offset, weight)| weight * source[place + offset]);
+                assert_eq!(
+                    got,
+                    terms.fold(0.0, |sum, term| sum + term),
+                    "{columns}, {place}"
+                );
+            }
+        }
+    }
 }

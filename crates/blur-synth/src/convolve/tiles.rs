@@ -12,9 +12,7 @@ use super::fourier::{LANES, Sample, Transform};
 use crate::error::{Result, samples, samples_mut};
 
 /// Lengths of transforms; multiples of [`LANES`].
-const LENGTHS: [usize; 13] = [
-    32, 48, 64, 72, 96, 128, 144, 192, 256, 288, 384, 512, 1024
-];
+const LENGTHS: [usize; 13] = [32, 48, 64, 72, 96, 128, 144, 192, 256, 288, 384, 512, 1024];
 /// Samples of larger size, or not finite, would overflow the sums over a tile, and spoil all of it.
 const LARGEST: f32 = 1e30;
 
@@ -22,7 +20,7 @@ const LARGEST: f32 = 1e30;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {
     /// Length of the transform along rows and along columns.
-    lengths: [usize; 2],
+    pub(super) lengths: [usize; 2],
     /// Output samples of one tile along each axis; the last tile may have fewer.
     steps: [usize; 2],
     /// Tiles along each axis.
@@ -37,23 +35,11 @@ impl Grid {
         outputs: [usize; 2],
         side: usize,
     ) -> Option<(Self, f64)> {
-        let axis = |outputs: usize| {
-            LENGTHS
-                .into_iter()
-                .filter(move |&length| length >= side)
-                .map(move |length| {
-                    let count = outputs.div_ceil(length - side + 1);
-                    (length, outputs.div_ceil(count), count)
-                })
-        };
         let mut best: Option<(Self, f64)> = None;
-        for down in axis(outputs[0]) {
-            for across in axis(outputs[1]) {
-                let grid = Self {
-                    lengths: [down.0, across.0],
-                    steps: [down.1, across.1],
-                    counts: [down.2, across.2],
-                };
+        let long_enough = LENGTHS.into_iter().filter(|&length| length >= side);
+        for down in long_enough.clone() {
+            for across in long_enough.clone() {
+                let grid = Self::new([down, across], outputs, side);
                 let work = grid.work(channels);
                 if best.is_none_or(|(_, least)| work < least) {
                     best = Some((grid, work));
@@ -63,12 +49,25 @@ impl Grid {
         best
     }
 
+    /// The grid for transforms of these `lengths`, at least `side` each: as few tiles as possible, of even size.
+    pub(super) fn new(lengths: [usize; 2], outputs: [usize; 2], side: usize) -> Self {
+        let counts = [0, 1].map(|axis| outputs[axis].div_ceil(lengths[axis] - side + 1));
+        let steps = [0, 1].map(|axis| outputs[axis].div_ceil(counts[axis]));
+        // The steps, rounded up, may need fewer tiles.
+        let counts = [0, 1].map(|axis| outputs[axis].div_ceil(steps[axis]));
+        Self {
+            lengths,
+            steps,
+            counts,
+        }
+    }
+
+    /// Nanoseconds, measured; large tiles fall out of the caches.
     fn work(&self, channels: usize) -> f64 {
-        let [down, across] = self.lengths;
         let pairs = (channels * self.counts[0] * self.counts[1]).div_ceil(2);
-        let levels = f64::from(down.ilog2() + across.ilog2());
-        // Half a transform more for the kernel.
-        (pairs as f64 + 0.5) * (down * across) as f64 * (1.0 + 0.25 * levels)
+        let samples = (self.lengths[0] * self.lengths[1]) as f64;
+        // About half a pair more for the spectrum of the kernel.
+        (pairs as f64 + 0.5) * samples * (4.9 + (samples / 32_768.0).min(10.0))
     }
 }
 
@@ -92,8 +91,11 @@ impl Window<'_> {
             match from.first_chunk::<LANES>() {
                 Some(whole) if column + LANES <= self.columns => lanes = *whole,
                 _ => {
-                    let count = LANES.min(self.columns - column);
-                    lanes[..count].copy_from_slice(&from[..count]);
+                    let inside = &from[..LANES.min(self.columns - column)];
+                    lanes
+                        .iter_mut()
+                        .zip(inside)
+                        .for_each(|(lane, &value)| *lane = value);
                 }
             }
         }
@@ -147,14 +149,23 @@ impl Workspace {
 }
 
 impl<'a> Shared<'a> {
-    fn new(grid: &Grid, taps: &Array2<f32>, list: &'a [Tap]) -> Self {
+    fn new(
+        grid: &Grid,
+        taps: &Array2<f32>,
+        list: &'a [Tap],
+        transform: fn(&Shared<'_>, &mut Workspace, Window<'_>),
+    ) -> Self {
         let [down, across] = grid.lengths;
         let border = taps.nrows() - 1;
         // Turned round by `border`, so that the outputs of a tile start at its first sample.
         let mut wrapped = vec![0.0; down * across];
         for ((row, column), &tap) in taps.indexed_iter() {
-            let place = [(down + row - border) % down, (across + column - border) % across];
-            wrapped[place[0] * across + place[1]] = (f64::from(tap) / (down * across) as f64) as f32;
+            let place = [
+                (down + row - border) % down,
+                (across + column - border) % across,
+            ];
+            wrapped[place[0] * across + place[1]] =
+                (f64::from(tap) / (down * across) as f64) as f32;
         }
         let window = Window {
             samples: &wrapped,
@@ -169,7 +180,7 @@ impl<'a> Shared<'a> {
             taps: list,
         };
         let mut work = Workspace::new(grid);
-        transform_kernel(&shared, &mut work, window);
+        transform(&shared, &mut work, window);
         shared.spectrum = work.tile;
         shared
     }
@@ -196,10 +207,12 @@ pub(super) fn valid(
             index % (height - border) / tall * grid.counts[1],
         );
         for (column, part) in row.chunks_mut(wide).enumerate() {
-            tiles[(row_of_tiles + column) * channels + channel].rows.push(part);
+            tiles[(row_of_tiles + column) * channels + channel]
+                .rows
+                .push(part);
         }
     }
-    let shared = Shared::new(grid, taps, list);
+    let shared = Shared::new(grid, taps, list, transform_kernel);
     if spread {
         tiles.par_chunks_mut(2).for_each_init(
             || Workspace::new(grid),
@@ -241,20 +254,28 @@ fn tiles_of<'a>(
     tiles
 }
 
+/// Leaves in `work.tile` the spectrum of the window.
 #[multiversion(targets("x86_64+avx2"))]
 fn transform_kernel(shared: &Shared<'_>, work: &mut Workspace, window: Window<'_>) {
+    transform_kernel_anywhere(shared, work, window);
+}
+
+/// [`transform_kernel`] with whatever instructions the caller is compiled for.
+#[inline(always)]
+fn transform_kernel_anywhere(shared: &Shared<'_>, work: &mut Workspace, window: Window<'_>) {
     forward_both(shared, work, window, None);
     for signals in work.tile.chunks_exact_mut(shared.across.length()) {
         shared.across.forward(signals);
     }
 }
 
+/// Convolves one tile, or two together.
 #[multiversion(targets("x86_64+avx2"))]
 fn convolve_pair(shared: &Shared<'_>, work: &mut Workspace, pair: &mut [Tile<'_>]) {
     convolve_pair_anywhere(shared, work, pair);
 }
 
-/// Convolves one tile, or two together.
+/// [`convolve_pair`] with whatever instructions the caller is compiled for.
 #[inline(always)]
 fn convolve_pair_anywhere(shared: &Shared<'_>, work: &mut Workspace, pair: &mut [Tile<'_>]) {
     let (first, second) = match pair {
@@ -263,7 +284,10 @@ fn convolve_pair_anywhere(shared: &Shared<'_>, work: &mut Workspace, pair: &mut 
         _ => return,
     };
     let second_window = second.as_ref().map(|tile| tile.window);
-    let surveys = [first.window.survey(), second_window.map_or((true, true), |window| window.survey())];
+    let surveys = [
+        first.window.survey(),
+        second_window.map_or((true, true), |window| window.survey()),
+    ];
     if !(surveys[0].0 && surveys[1].0) {
         convolve_directly(shared, first);
         if let Some(second) = second {
@@ -273,7 +297,11 @@ fn convolve_pair_anywhere(shared: &Shared<'_>, work: &mut Workspace, pair: &mut 
     }
     forward_both(shared, work, first.window, second_window);
     let length = shared.across.length();
-    for (signals, spectrum) in work.tile.chunks_exact_mut(length).zip(shared.spectrum.chunks_exact(length)) {
+    for (signals, spectrum) in work
+        .tile
+        .chunks_exact_mut(length)
+        .zip(shared.spectrum.chunks_exact(length))
+    {
         shared.across.forward(signals);
         for (signal, factor) in signals.iter_mut().zip(spectrum) {
             *signal = signal.times_lanes(factor);
@@ -281,7 +309,10 @@ fn convolve_pair_anywhere(shared: &Shared<'_>, work: &mut Workspace, pair: &mut 
         shared.across.inverse(signals);
     }
     let columns = first.rows.first().map_or(0, |row| row.len());
-    let second_columns = second.as_ref().and_then(|tile| tile.rows.first()).map_or(0, |row| row.len());
+    let second_columns = second
+        .as_ref()
+        .and_then(|tile| tile.rows.first())
+        .map_or(0, |row| row.len());
     let mut nothing = Vec::new();
     let second_rows = second.map_or(&mut nothing, |tile| &mut tile.rows);
     for column in (0..columns.max(second_columns)).step_by(LANES) {
@@ -301,7 +332,12 @@ fn convolve_pair_anywhere(shared: &Shared<'_>, work: &mut Workspace, pair: &mut 
 /// Fills `work.tile` with the windows, as real and imaginary part, transformed down the columns: for each block of
 /// [`LANES`] frequencies, `length` samples across, ready to be transformed across.
 #[inline(always)]
-fn forward_both(shared: &Shared<'_>, work: &mut Workspace, first: Window<'_>, second: Option<Window<'_>>) {
+fn forward_both(
+    shared: &Shared<'_>,
+    work: &mut Workspace,
+    first: Window<'_>,
+    second: Option<Window<'_>>,
+) {
     let length = shared.across.length();
     let second = second.unwrap_or(Window { rows: 0, ..first });
     for column in (0..length).step_by(LANES) {
@@ -319,7 +355,10 @@ fn forward_both(shared: &Shared<'_>, work: &mut Workspace, first: Window<'_>, se
 /// Exchanges lanes and samples of the first [`LANES`] samples.
 #[inline(always)]
 fn turn(source: &[Sample], target: &mut [Sample]) {
-    let (Some(source), Some(target)) = (source.first_chunk::<LANES>(), target.first_chunk_mut::<LANES>()) else {
+    let (Some(source), Some(target)) = (
+        source.first_chunk::<LANES>(),
+        target.first_chunk_mut::<LANES>(),
+    ) else {
         return;
     };
     for (index, sample) in target.iter_mut().enumerate() {
@@ -340,16 +379,58 @@ fn write(row: &mut [f32], column: usize, lanes: [f32; LANES], non_negative: bool
     };
     match target.first_chunk_mut::<LANES>() {
         Some(whole) => *whole = lanes,
-        None => {
-            let count = target.len();
-            target.copy_from_slice(&lanes[..count]);
-        }
+        None => target
+            .iter_mut()
+            .zip(lanes)
+            .for_each(|(place, value)| *place = value),
     }
 }
 
 #[inline(always)]
 fn convolve_directly(shared: &Shared<'_>, tile: &mut Tile<'_>) {
     for (index, row) in tile.rows.iter_mut().enumerate() {
-        convolve_row(&tile.window.samples[index * tile.window.stride..], shared.taps, row);
+        convolve_row(
+            &tile.window.samples[index * tile.window.stride..],
+            shared.taps,
+            row,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vector_instructions_do_not_change_a_bit() {
+        let value = |index: usize| (index * 7919 % 10_007) as f32 / 10_007.0;
+        let image: Vec<f32> = (0..2 * 96 * 96).map(value).collect();
+        let taps = Array2::from_shape_fn((9, 9), |(row, column)| value(row * 31 + column) / 40.0);
+        let grid = Grid::new([96, 96], [88, 88], 9);
+        let list = super::super::tap_list(&taps, 96);
+        let run = |dispatched: bool| {
+            let mut out = vec![0.0; 2 * 88 * 88];
+            let mut tiles = tiles_of(&grid, &image, [2, 96, 96], 8);
+            for (index, row) in out.chunks_mut(88).enumerate() {
+                tiles[index / 88].rows.push(row);
+            }
+            let transform = if dispatched {
+                transform_kernel
+            } else {
+                transform_kernel_anywhere
+            };
+            let shared = Shared::new(&grid, &taps, &list, transform);
+            let mut work = Workspace::new(&grid);
+            if dispatched {
+                convolve_pair(&shared, &mut work, &mut tiles);
+            } else {
+                convolve_pair_anywhere(&shared, &mut work, &mut tiles);
+            }
+            drop(tiles);
+            (shared.spectrum, out)
+        };
+        let (plain, vector) = (run(false), run(true));
+        assert!(plain.0 == vector.0 && plain.1 == vector.1);
+        assert!(plain.1.iter().any(|&value| value > 0.1));
     }
 }
