@@ -121,8 +121,8 @@ impl Transform {
         let mut rest = length;
         while rest > 1 {
             let radix = match rest {
-                _ if rest % 3 == 0 => 3,
-                _ if rest % 4 == 0 => 4,
+                _ if rest.is_multiple_of(3) => 3,
+                _ if rest.is_multiple_of(4) => 4,
                 _ => 2,
             };
             let span = rest / radix;
