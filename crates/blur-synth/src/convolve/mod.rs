@@ -5,13 +5,14 @@
 
 mod direct;
 mod fourier;
+mod grid;
 mod tiles;
 
 use ndarray::{Array2, Array3, ArrayView3};
 
 use crate::error::Result;
 use direct::{Tap, pass};
-use tiles::Grid;
+use grid::Grid;
 
 /// Images with at least this many samples are spread over the threads of the current rayon pool; crops are not,
 /// because whoever makes many crops runs them side by side already.
