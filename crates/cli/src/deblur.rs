@@ -4,15 +4,21 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ::deblur::{Restoration, Restorer, set_threads};
+use ::deblur::{Restoration, Restorer, TileChoice};
 use image_io::{Limits, Photo, WriteOptions};
 use serde::Serialize;
 
 use crate::args::DeblurArgs;
 use crate::hints::Problem;
 use crate::output::{Printer, path_text};
-use crate::plan::{Entry, Outputs, Plan, prepare_folder};
-use crate::{INTERRUPTED, SOME_FAILED, cancel, pictures};
+use crate::plan::{Entry, Outputs, Plan};
+use crate::words::count;
+use crate::{INTERRUPTED, SOME_FAILED, cancel, folders, pictures, threads};
+
+/// Above this many pixels computed per pixel of the photo, small tiles are pointed out.
+const MUCH_OVERHEAD: f64 = 4.0;
+/// What a better choice of tiles computes at most.
+const LITTLE_OVERHEAD: f64 = 2.0;
 
 /// JSON `restored`: one per photo that was written.
 #[derive(Serialize)]
@@ -87,13 +93,11 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
         printer.status(&format!("note: {remark}"));
     }
     cancel::install("tile");
-    if let Some(threads) = args.threads {
-        set_threads(threads as usize)?;
-    }
+    threads::limit(args.threads, &printer)?;
     let mut session = None;
     if plan.entries.iter().any(|entry| entry.outputs.is_ok()) {
         session = Some(Session::start(&plan, &printer)?);
-        prepare_folder(&plan.folder)?;
+        folders::prepare(&plan.folder)?;
     }
     let mut restored = 0;
     let mut failures: Vec<(PathBuf, Problem)> = Vec::new();
@@ -110,13 +114,13 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
                 for note in &done.notes {
                     printer.note(input, note);
                 }
-                let count = if total > 1 {
+                let place = if total > 1 {
                     format!("{} of {total}, ", index + 1)
                 } else {
                     String::new()
                 };
                 printer.status(&format!(
-                    "{} -> {} ({count}{:.1} s)",
+                    "{} -> {} ({place}{:.1} s)",
                     input.display(),
                     done.output,
                     done.seconds
@@ -146,12 +150,15 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
     printer.progress.finish();
     let seconds = start.elapsed().as_secs_f64();
     let failed = failures.len();
+    let of_all = format!(
+        "{restored} of {} {} restored",
+        count(total as u64, "photo"),
+        if total == 1 { "was" } else { "were" }
+    );
     if interrupted {
-        printer.problem(&Problem::new(format!(
-            "interrupted; {restored} of {total} photos were restored"
-        )));
+        printer.problem(&Problem::new(format!("interrupted; {of_all}")));
     } else if failed > 0 && total > 1 {
-        let mut text = format!("{restored} of {total} photos were restored, {failed} failed:");
+        let mut text = format!("{of_all}, {failed} failed:");
         for (input, _) in &failures {
             text.push_str(&format!("\n  {}", input.display()));
         }
@@ -184,13 +191,45 @@ impl Problem {
         let named = outputs
             .into_iter()
             .flat_map(Outputs::all)
-            .any(|path| self.message.starts_with(&path.display().to_string()));
+            .any(|path| self.is_about(path));
         if named || outputs.is_none() {
             self
         } else {
             self.at(input)
         }
     }
+}
+
+/// What to say about tiles that are mostly halo, for photos of these sizes (height, width).
+fn small_tiles(
+    tile: u32,
+    sizes: &[(usize, usize)],
+    overhead: &dyn Fn(usize, usize, u32) -> f64,
+) -> Option<String> {
+    let overhead = |tile: u32| {
+        let (mut computed, mut pixels) = (0.0, 0.0);
+        for &(height, width) in sizes {
+            let area = height as f64 * width as f64;
+            computed += area * overhead(height, width, tile);
+            pixels += area;
+        }
+        computed / f64::max(pixels, 1.0)
+    };
+    let now = overhead(tile);
+    if now <= MUCH_OVERHEAD {
+        return None;
+    }
+    let larger =
+        std::iter::successors(tile.checked_next_power_of_two(), |tile| tile.checked_mul(2));
+    let better = larger
+        .map(|tile| (tile, overhead(tile)))
+        .find(|(_, overhead)| *overhead <= LITTLE_OVERHEAD)
+        .map(|(tile, overhead)| format!("--tile {tile} computes {overhead:.1} times as many, "))
+        .unwrap_or_default();
+    Some(format!(
+        "--tile {tile} computes {now:.0} times as many pixels as there are, because the network also looks around every tile; \
+         {better}--tile auto as few as fit into memory"
+    ))
 }
 
 /// A loaded model at work.
@@ -213,12 +252,21 @@ impl<'a> Session<'a> {
             restorer.device(),
             restorer.precision()
         );
-        let mut units = 0;
+        let (mut units, mut sizes) = (0, Vec::new());
         for entry in plan.entries.iter().filter(|entry| entry.outputs.is_ok()) {
             // What cannot be read fails later, with its reason.
             if let Ok((width, height)) = image_io::image_size(&entry.input, &limits) {
-                units += restorer.units(height as usize, width as usize)?;
+                let (height, width) = (height as usize, width as usize);
+                units += restorer.units(height, width)?;
+                sizes.push((height, width));
             }
+        }
+        if let TileChoice::Size(tile) = plan.options.tile
+            && let Some(warning) = small_tiles(tile, &sizes, &|height, width, tile| {
+                restorer.overhead(height, width, tile)
+            })
+        {
+            printer.warning(&warning);
         }
         printer.progress.start(units, "tiles");
         Ok(Self {
@@ -343,5 +391,48 @@ impl<'a> Session<'a> {
             image_io::write(path, &pictures::gray(prediction), &options)?;
         }
         Ok(notes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_its_file_once() {
+        let outputs = Outputs {
+            photo: "out/a.png".into(),
+            compare: None,
+            uncertainty: None,
+            guidance: Vec::new(),
+        };
+        let input = Path::new("in.png");
+        for (message, shown) in [
+            ("out/a.png: cannot write", "out/a.png: cannot write"),
+            ("in.png: cannot read", "in.png: cannot read"),
+            ("not finite", "in.png: not finite"),
+            // Begins like the output, but is about another file.
+            ("out/a.png.tmp: odd", "in.png: out/a.png.tmp: odd"),
+        ] {
+            let problem = Problem::new(message).at_unless_named(input, Some(&outputs));
+            assert_eq!(problem.message, shown);
+        }
+    }
+
+    #[test]
+    fn tiles_that_are_mostly_halo_are_pointed_out_with_a_better_size() {
+        // Halos of 50 pixels in a photo without borders.
+        let overhead = |_: usize, _: usize, tile: u32| (1.0 + 100.0 / f64::from(tile)).powi(2);
+        let sizes = [(3000, 4000), (300, 400)];
+        let text = small_tiles(32, &sizes, &overhead).expect("a warning");
+        for words in [
+            "--tile 32 computes 17 times",
+            "--tile 256 computes 1.9 times",
+            "auto",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert_eq!(small_tiles(101, &sizes, &overhead), None);
+        assert_eq!(small_tiles(32, &[], &overhead), None);
     }
 }
