@@ -124,7 +124,7 @@ fn choices_that_cost_time_for_nothing_are_warned_of_once() {
         panic!("{tiles:?}")
     };
     assert!(
-        small.contains("--tile 32 computes ") && small.contains("; --tile 128 computes 1."),
+        small.contains("--tile 32 computes ") && small.contains("; --tile 256 computes 1."),
         "{small}"
     );
     assert_eq!(warnings(&["--tile=128"]), Vec::<String>::new());

@@ -175,18 +175,12 @@ impl Found {
         self.files.is_empty() && self.failures.is_empty()
     }
 
-    /// `problem`, or what there is besides photos.
-    fn explain(&self, problem: Problem) -> Problem {
+    /// Why `what` ("no PNG … file in this folder") is so although there are images, if there are any.
+    fn explanation(&self, what: &str) -> Option<Problem> {
         let (parts, hints): (Vec<_>, Vec<_>) = self.passed_over().into_iter().unzip();
-        if parts.is_empty() {
-            return problem;
-        }
-        Problem::new(format!(
-            "{} besides {}",
-            problem.message,
-            parts.join(" and ")
-        ))
-        .hint(hints.join("; "))
+        (!parts.is_empty()).then(|| {
+            Problem::new(format!("{what} besides {}", parts.join(" and "))).hint(hints.join("; "))
+        })
     }
 }
 
@@ -238,11 +232,13 @@ fn folder(path: &Path) -> Result<Found, Problem> {
     let found =
         Found::of(entries.filter(|entry| !entry.as_ref().is_ok_and(|file| is_hidden(file))));
     if found.is_empty() {
-        let problem = Problem::new(format!("no {KINDS} file in this folder")).hint(format!(
-            "subfolders are not searched; use a pattern such as '{}/**/*.jpg'",
-            path.display()
-        ));
-        return Err(found.explain(problem));
+        let what = format!("no {KINDS} file in this folder");
+        return Err(found.explanation(&what).unwrap_or_else(|| {
+            Problem::new(what).hint(format!(
+                "subfolders are not searched; use a pattern such as '{}/**/*.jpg'",
+                path.display()
+            ))
+        }));
     }
     Ok(found)
 }
@@ -271,14 +267,17 @@ fn matches(pattern: &str) -> Result<Found, Problem> {
         })
     }));
     if found.is_empty() {
-        let problem = if found.others == 0 {
-            Problem::new(format!("no {KINDS} file matches this pattern"))
-                .hint("check the spelling and the folder")
-        } else {
-            let matching = count(found.others, "matching file");
-            Problem::new(format!("of {matching} none is a {KINDS} file")).hint("convert them first")
-        };
-        return Err(found.explain(problem));
+        let what = format!("no {KINDS} file matches this pattern");
+        return Err(found.explanation(&what).unwrap_or_else(|| {
+            if found.others == 0 {
+                Problem::new("no file matches this pattern")
+                    .hint("check the spelling and the folder")
+            } else {
+                let matching = count(found.others, "matching file");
+                Problem::new(format!("of {matching} none is a {KINDS} file"))
+                    .hint("convert them first")
+            }
+        }));
     }
     Ok(found)
 }

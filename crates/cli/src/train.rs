@@ -128,7 +128,10 @@ fn set_up(args: &TrainArgs) -> Result<Setup, Problem> {
     let mut config = match (&args.config, &planned) {
         (Some(path), _) => TrainConfig::from_file(path)?,
         (None, Some(planned)) => {
-            if let Some(preset) = &args.preset {
+            // Whoever repeats the first call with --resume has overlooked nothing.
+            if let Some(preset) = &args.preset
+                && preset_config(args).model != planned.model
+            {
                 remarks.push(format!(
                     "--preset {preset} has no effect: the run goes on with {}",
                     saved.display()
@@ -175,11 +178,15 @@ fn recipe(args: &TrainArgs, saved: &Path) -> Result<TrainConfig, Problem> {
             .at(&args.out)
             .hint("check the spelling of --out, or start a run with --photos"));
     }
+    Ok(preset_config(args))
+}
+
+fn preset_config(args: &TrainArgs) -> TrainConfig {
     let (photos, out) = (args.photos.clone(), args.out.clone());
-    Ok(match args.preset.as_deref() {
+    match args.preset.as_deref() {
         Some("tiny") => TrainConfig::tiny(photos, out),
         _ => TrainConfig::default_preset(photos, out),
-    })
+    }
 }
 
 fn report(printer: &Printer, event: Event) {
