@@ -19,8 +19,10 @@ mod output;
 mod pictures;
 mod plan;
 mod progress;
+mod small_tiles;
 mod threads;
 mod train;
+mod train_setup;
 mod words;
 
 use std::io::Write;
