@@ -1,6 +1,6 @@
 //! Many photos in one call: folders, patterns, what is printed and where.
 
-use integration_tests::{Folder, golden};
+use integration_tests::{Folder, Outcome, golden, msdeblur};
 
 use crate::deblur;
 
@@ -207,4 +207,137 @@ fn nothing_to_do_is_not_success() {
         ["empty"],
         "nothing to write, so no folder for it"
     );
+}
+
+#[test]
+fn what_is_passed_over_is_said_once() {
+    let folder = Folder::new();
+    folder.photo("in/a.png", 16, 12);
+    let model = folder.model();
+    let extras = [
+        "--compare",
+        "--uncertainty",
+        "--show-guidance",
+        "--samples=2",
+        "--steps=1",
+    ];
+    // Its own pictures beside the photo, and photos that it cannot read.
+    let out = folder.text("in/b.png");
+    let arguments = [
+        &*folder.text("in/a.png"),
+        "-o",
+        &out,
+        "--checkpoint",
+        &model,
+    ];
+    deblur(&[&arguments, &extras[..]].concat()).exits(0);
+    for name in ["c.heic", "d.CR3", "e.gif"] {
+        folder.write(&format!("in/{name}"), "some bytes");
+    }
+    for typed in ["in", "in/*"] {
+        let out = folder.text("out");
+        let typed = folder.text(typed);
+        let arguments = [
+            &*typed,
+            "-o",
+            &out,
+            "--checkpoint",
+            &model,
+            "--force",
+            "--json",
+        ];
+        let outcome = deblur(&arguments).exits(0);
+        assert_eq!(folder.names("out"), ["a.png", "b.png"], "{outcome}");
+        assert_eq!(outcome.only("summary")["inputs"], 2);
+        let notes: Vec<&str> = outcome
+            .stderr
+            .lines()
+            .filter(|line| line.contains("passed over"))
+            .collect();
+        let [own, others] = notes[..] else {
+            panic!("{outcome}")
+        };
+        assert!(
+            own.starts_with(&format!("note: {typed}: passed over 4 pictures ")),
+            "{own}"
+        );
+        assert!(
+            own.contains("b.compare.png") && own.contains("b.guidance-2.png"),
+            "{own}"
+        );
+        assert!(
+            others.contains("3 images in a format that is not read here (c.heic, d.CR3, e.gif)")
+                && others.contains("convert to PNG"),
+            "{others}"
+        );
+    }
+    // Who names one wants it.
+    let sheet = folder.text("in/b.compare.png");
+    let sheets = folder.text("sheets");
+    deblur(&[&sheet, "-o", &sheets, "--checkpoint", &model]).exits(0);
+    assert_eq!(folder.names("sheets"), ["b.compare.png"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_read_does_not_hide_the_others() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let folder = Folder::new();
+    folder.photo("in/good/a.png", 16, 12);
+    folder.photo("in/locked/b.png", 16, 12);
+    folder.photo("in/other/c.png", 16, 12);
+    std::fs::create_dir(folder.at("out")).expect("a folder");
+    let permit = |name: &str, mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.at(name), permissions).expect("permissions");
+    };
+    permit("", 0o755);
+    permit("out", 0o777);
+    permit("in/locked", 0o000);
+    let (pattern, out, model) = (
+        folder.text("in/*/*.png"),
+        folder.text("out"),
+        folder.identity(),
+    );
+    // Root may read everything, so the program runs as nobody then.
+    let root = std::fs::read_dir(folder.at("in/locked")).is_ok();
+    let run = |arguments: &[&str]| {
+        let mut command = msdeblur(arguments);
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        command
+    };
+    if root
+        && !run(&["--version"])
+            .status()
+            .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: nobody may not run the program here");
+        return;
+    }
+    let arguments = [
+        "deblur",
+        &pattern,
+        "-o",
+        &out,
+        "--checkpoint",
+        &model,
+        "--json",
+    ];
+    let outcome = Outcome::of(&mut run(&arguments)).exits(1);
+    permit("in/locked", 0o755);
+    assert_eq!(folder.names("out"), ["a.png", "c.png"], "{outcome}");
+    let failed = outcome.only("failed");
+    let message = failed["message"].as_str().expect("a message");
+    let locked = folder.text("in/locked");
+    assert!(
+        message.starts_with(&format!(
+            "{locked}: cannot read the folder: Permission denied"
+        )),
+        "{message}"
+    );
+    assert_eq!(outcome.only("summary")["restored"], 2);
 }

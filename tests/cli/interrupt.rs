@@ -66,3 +66,44 @@ fn ctrl_c_ends_soon_and_leaves_whole_photos_only() {
         assert_eq!(decode(&folder.at("out/1-small.png")).width(), 8);
     }
 }
+
+#[test]
+fn ctrl_c_before_the_first_photo_leaves_nothing() {
+    // The second one ends the program at once, if it is still there.
+    for signals in [1, 2] {
+        let folder = Folder::new();
+        folder.photo("large.png", 700, 500);
+        let (input, out, model) = (
+            folder.text("large.png"),
+            folder.text("new/out"),
+            folder.model(),
+        );
+        let mut running = Running::start(&mut msdeblur([
+            "deblur",
+            &input,
+            "-o",
+            &out,
+            "--checkpoint",
+            &model,
+            "--mode=sample",
+            "--steps=200",
+            "--tile=32",
+        ]));
+        running.until("the folder", |_| folder.at("new/out").is_dir());
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(running.is_running());
+        for _ in 0..signals {
+            running.signal("INT");
+        }
+        let outcome = running.wait().exits(130);
+        assert!(
+            outcome.stderr.contains("stopping after this tile"),
+            "{outcome}"
+        );
+        assert_eq!(
+            folder.names(""),
+            ["large.png", "model.safetensors"],
+            "{outcome}"
+        );
+    }
+}

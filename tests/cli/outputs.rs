@@ -94,23 +94,62 @@ fn extra_pictures_are_not_written_over_something_either() {
 }
 
 #[test]
-fn an_input_is_replaced_only_by_force() {
+fn an_input_is_never_replaced() {
     let folder = Folder::new();
     folder.photo("photo.png", 16, 16);
     let before = folder.bytes("photo.png");
     let (input, here, model) = (folder.text("photo.png"), folder.text(""), folder.model());
     // By its name, by its folder, and by another way to it.
-    let detour = format!("{here}/../{}/photo.png", last_name(&here));
+    let detour = format!("{here}/../{}/./photo.png", last_name(&here));
     for out in [&input, &here, &detour] {
-        deblur(&[&input, "-o", out, "--checkpoint", &model])
-            .exits(1)
-            .says(&["photo.png", "would replace the input"]);
-        assert_eq!(folder.bytes("photo.png"), before);
+        for force in [&[][..], &["--force"]] {
+            let arguments = [&*input, "-o", out, "--checkpoint", &model];
+            let outcome = deblur(&[&arguments, force].concat())
+                .exits(1)
+                .says(&["photo.png", "would replace the input"]);
+            assert!(!outcome.stderr.contains("--force"), "{outcome}");
+            assert_eq!(folder.bytes("photo.png"), before);
+        }
     }
-    deblur(&[&input, "-o", &here, "--checkpoint", &model, "--force"]).exits(0);
-    assert_ne!(folder.bytes("photo.png"), before);
-    assert_eq!(decode(&folder.at("photo.png")).width(), 16);
     assert_eq!(folder.names(""), ["model.safetensors", "photo.png"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_do_not_lead_over_an_input() {
+    let folder = Folder::new();
+    folder.photo("in/photo.png", 16, 16);
+    folder.photo("in/second.png", 16, 16);
+    folder.photo("album/photo.png", 16, 16);
+    let link = |target: &str, name: &str| {
+        std::os::unix::fs::symlink(folder.at(target), folder.at(name)).expect("a link");
+    };
+    // The output is a link to the input, and the output is another input, which is a link.
+    std::fs::create_dir(folder.at("out")).expect("a folder");
+    link("in/second.png", "out/second.png");
+    link("album/photo.png", "in/z.png");
+    let before = ["in/second.png", "album/photo.png"].map(|name| folder.bytes(name));
+    let model = folder.identity();
+    let (first, second, third) = (
+        folder.text("in/photo.png"),
+        folder.text("in/second.png"),
+        folder.text("in/z.png"),
+    );
+    let (out, album) = (folder.text("out"), folder.text("album"));
+    let options = ["--checkpoint", &model, "--force"];
+    deblur(&[&[&*first, &second, "-o", &out], &options[..]].concat())
+        .exits(1)
+        .says(&["photo.png -> ", "1 of 2"]);
+    let outcome = deblur(&[&[&*first, &third, "-o", &album], &options[..]].concat())
+        .exits(1)
+        .says(&["album/photo.png", "would replace the input", &third]);
+    assert!(
+        outcome.stderr.contains("1 of 2 photos were restored"),
+        "{outcome}"
+    );
+    let after = ["in/second.png", "album/photo.png"].map(|name| folder.bytes(name));
+    assert!(before == after, "an original was replaced");
+    assert_eq!(folder.names("album"), ["photo.png", "z.png"]);
 }
 
 fn last_name(path: &str) -> &str {
@@ -118,6 +157,25 @@ fn last_name(path: &str) -> &str {
         .rsplit('/')
         .next()
         .unwrap_or(path)
+}
+
+#[test]
+fn no_empty_folder_stays_behind() {
+    let folder = Folder::new();
+    folder.write("broken.png", "no photo");
+    std::fs::create_dir(folder.at("kept")).expect("a folder");
+    let (input, model) = (folder.text("broken.png"), folder.identity());
+    for out in ["new", "new/deep/out", "new/out.png", "kept", "kept/out"] {
+        deblur(&[&input, "-o", &folder.text(out), "--checkpoint", &model])
+            .exits(1)
+            .says(&["broken.png"]);
+        assert_eq!(
+            folder.names(""),
+            ["broken.png", "identity.safetensors", "kept"],
+            "{out}"
+        );
+        assert_eq!(folder.names("kept"), Vec::<String>::new(), "{out}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Training, killed, continued, and used.
 
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 
 use integration_tests::{Folder, Outcome, Running, msdeblur};
 use serde_json::Value;
@@ -148,7 +150,7 @@ fn training_without_photos_or_sense_is_refused() {
         ),
         (
             vec!["--photos", &text("small"), "--out", &out],
-            vec!["no photograph", "1 files were skipped"],
+            vec!["no photograph", "1 file was skipped"],
         ),
         (vec!["--out", &out], vec!["error: "]),
         (
@@ -196,5 +198,100 @@ fn training_without_photos_or_sense_is_refused() {
             .silent_on_stdout()
             .says(&words);
     }
-    assert_eq!(folder.names("out"), Vec::<String>::new());
+    let kept = ["config.toml", "file", "photos", "small", "text"];
+    assert_eq!(folder.names(""), kept, "a refused run leaves no folder");
+}
+
+/// Runs a line as it was printed for people to type.
+#[cfg(unix)]
+fn type_in(line: &str) -> Outcome {
+    let mut shell = Command::new("sh");
+    for (name, value) in msdeblur(["train"]).get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    Outcome::of(shell.args(["-c", line]))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_goes_on_as_it_says() {
+    let folder = photos();
+    let mut start = arguments(&folder, "my run");
+    start.extend(["--steps".into(), "30".into(), "--batch".into(), "2".into()]);
+    // Too short for 30 steps, and long enough for one.
+    start.extend(["--time-limit".into(), "0.0001".into()]);
+    let stopped = Outcome::of(&mut msdeblur(&start)).exits(0);
+    let steps = stopped.only("finished")["steps"].as_u64().expect("steps");
+    assert!((1..30).contains(&steps), "{stopped}");
+    let line = stopped
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("stopped after "))
+        .unwrap_or_else(|| panic!("{stopped}"));
+    let (before, command) = line.split_once("; continue with: ").expect("a command");
+    assert_eq!(before, format!("stopped after {steps} of 30 steps"));
+
+    let config = folder.bytes("my run/config.toml");
+    let end = type_in(command).exits(0);
+    assert!(
+        end.stderr
+            .contains(&format!(" 2 photos, 30 steps, resumed after step {steps}")),
+        "{end}"
+    );
+    assert!(end.stderr.contains("30 steps in all"), "{end}");
+    assert_eq!(folder.bytes("my run/config.toml"), config);
+    let all: Vec<u64> = (1..=30).collect();
+    assert_eq!(logged(&folder.at("my run/metrics.jsonl")), all);
+
+    // Once more there is nothing left; with more steps there is, and it is said.
+    let again = type_in(command).exits(0);
+    assert!(
+        again.stderr.contains("nothing left to do: 30 steps"),
+        "{again}"
+    );
+    let longer = type_in(&format!("{command} --steps=32")).exits(0);
+    assert!(
+        longer
+            .stderr
+            .contains("note: the run now ends after 32 steps instead of 30"),
+        "{longer}"
+    );
+    assert!(longer.stderr.contains("trained 2 more in "), "{longer}");
+    let config = folder.bytes("my run/config.toml");
+    let outcome = type_in(&format!("{command} --steps=31")).exits(2);
+    assert!(
+        outcome
+            .stderr
+            .contains("32 steps are done already, more than the 31 asked for"),
+        "{outcome}"
+    );
+    assert_eq!(folder.bytes("my run/config.toml"), config);
+}
+
+#[test]
+fn where_nothing_was_begun_nothing_is_resumed() {
+    let folder = photos();
+    let out = folder.text("out");
+    let outcome = Outcome::of(&mut msdeblur(["train", "--out", &out, "--resume"]))
+        .exits(2)
+        .says(&[&out, "no run to continue in this folder"]);
+    assert!(outcome.stderr.contains("\nhint: "), "{outcome}");
+    assert_eq!(folder.names(""), ["photos"]);
+}
+
+#[test]
+fn one_is_singular() {
+    let folder = Folder::new();
+    folder.photo("photos/a.png", 176, 176);
+    let mut one = arguments(&folder, "run");
+    one.extend(["--steps".into(), "1".into()]);
+    let outcome = Outcome::of(&mut msdeblur(&one)).exits(0);
+    assert!(outcome.stderr.contains(" 1 photo, 1 step\n"), "{outcome}");
+    assert!(outcome.stderr.contains("trained 1 step in "), "{outcome}");
+    let model = folder.text("run/model.safetensors");
+    let info = Outcome::of(&mut msdeblur(["info", "--checkpoint", &model])).exits(0);
+    assert!(info.stdout.contains(" 1 step, "), "{info}");
 }

@@ -1,6 +1,6 @@
 //! Wrong options: exit code 2, one line that says what and why, nothing on stdout, nothing written.
 
-use integration_tests::{Folder, Outcome, msdeblur};
+use integration_tests::{Folder, Outcome, model, msdeblur};
 
 use crate::deblur;
 
@@ -105,6 +105,70 @@ fn options_without_effect_are_pointed_out_and_do_no_harm() {
 }
 
 #[test]
+fn choices_that_cost_time_for_nothing_are_warned_of_once() {
+    let folder = Folder::new();
+    folder.photo("in/a.png", 200, 200);
+    folder.photo("in/b.png", 200, 200);
+    let (input, out, model) = (folder.text("in"), folder.text("out"), folder.model());
+    let arguments = [&*input, "-o", &out, "--force", "--checkpoint", &model];
+    let warnings = |options: &[&str]| {
+        let outcome = deblur(&[&arguments, options].concat()).exits(0);
+        let lines = outcome.stderr.lines();
+        lines
+            .filter(|line| line.starts_with("warning: "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let tiles = warnings(&["--tile=32"]);
+    let [small] = &tiles[..] else {
+        panic!("{tiles:?}")
+    };
+    assert!(
+        small.contains("--tile 32 computes ") && small.contains("; --tile 256 computes 1."),
+        "{small}"
+    );
+    assert_eq!(warnings(&["--tile=128"]), Vec::<String>::new());
+    assert_eq!(warnings(&["--tile=32", "--quiet"]), Vec::<String>::new());
+    let threads = warnings(&["--threads=1000"]);
+    let [many] = &threads[..] else {
+        panic!("{threads:?}")
+    };
+    assert!(many.contains("--threads 1000 is far above"), "{many}");
+}
+
+#[test]
+fn guidance_is_not_shown_where_there_is_none() {
+    let folder = Folder::new();
+    folder.photo("photo.png", 16, 16);
+    let config = model::unguided();
+    folder.write(
+        "unguided.safetensors",
+        model::checkpoint(&config, &model::weights(&config)),
+    );
+    let (input, out, model) = (
+        folder.text("photo.png"),
+        folder.text("out"),
+        folder.text("unguided.safetensors"),
+    );
+    let arguments = [
+        &*input,
+        "-o",
+        &out,
+        "--checkpoint",
+        &model,
+        "--show-guidance",
+    ];
+    let outcome = deblur(&arguments).exits(0);
+    assert!(
+        outcome
+            .stderr
+            .contains("note: --show-guidance has no effect"),
+        "{outcome}"
+    );
+    assert_eq!(folder.names("out"), ["photo.png"]);
+}
+
+#[test]
 fn cuda_where_there_is_none() {
     let folder = Folder::new();
     folder.photo("photo.png", 16, 16);
@@ -166,6 +230,27 @@ fn variables_stand_in_for_options_and_are_checked_like_them() {
     let mut command = msdeblur(arguments);
     command.env("MSDEBLUR_TILE", "7").args(["--tile", "off"]);
     Outcome::of(command.env("MSDEBLUR_CHECKPOINT", &model)).exits(0);
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let folder = Folder::new();
+    folder.photo("photo.png", 16, 16);
+    let (input, out, model) = (folder.text("photo.png"), folder.text("out"), folder.model());
+    let arguments = ["deblur", &input, "-o", &out, "--checkpoint", &model];
+    let mut command = msdeblur(arguments);
+    for name in ["THREADS", "DEVICE", "PRECISION", "TILE", "CHECKPOINT"] {
+        command.env(format!("MSDEBLUR_{name}"), "");
+    }
+    let outcome = Outcome::of(&mut command).exits(0);
+    assert_eq!(folder.names("out"), ["photo.png"], "{outcome}");
+    // The model inside is meant, not one whose name is empty.
+    let mut info = msdeblur(["info"]);
+    Outcome::of(info.env("MSDEBLUR_CHECKPOINT", "")).exits(0);
+    // An empty option is a mistake all the same.
+    deblur(&[&input, "-o", &out, "--threads="])
+        .exits(2)
+        .says(&["--threads"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::INTERRUPTED;
+use crate::{INTERRUPTED, folders};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static WRITING: AtomicBool = AtomicBool::new(false);
@@ -40,7 +40,7 @@ pub(crate) fn while_writing<T>(write: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Ends the program without the destructors of libtorch, which take a noticeable part of a short call and may not run while its threads
+/// Ends the program, without empty folders that it made, and without the destructors of libtorch, which take a noticeable part of a short call and may not run while its threads
 /// still work. Nothing of ours is left to do: files are written whole, stdout and stderr are flushed.
 #[cfg(unix)]
 pub(crate) fn quit(code: u8) -> ! {
@@ -48,11 +48,13 @@ pub(crate) fn quit(code: u8) -> ! {
         // POSIX: ends the process at once. It takes any number and does not return.
         safe fn _exit(status: std::ffi::c_int) -> !;
     }
+    folders::remove_empty();
     _exit(code.into())
 }
 
-/// Ends the program.
+/// Ends the program, without empty folders that it made.
 #[cfg(not(unix))]
 pub(crate) fn quit(code: u8) -> ! {
+    folders::remove_empty();
     std::process::exit(code.into())
 }

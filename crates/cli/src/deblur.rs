@@ -4,15 +4,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ::deblur::{Restoration, Restorer, set_threads};
+use ::deblur::{Restoration, Restorer, TileChoice};
 use image_io::{Limits, Photo, WriteOptions};
 use serde::Serialize;
 
 use crate::args::DeblurArgs;
 use crate::hints::Problem;
 use crate::output::{Printer, path_text};
-use crate::plan::{Entry, Outputs, Plan, prepare_folder};
-use crate::{INTERRUPTED, SOME_FAILED, cancel, pictures};
+use crate::plan::{Entry, Outputs, Plan};
+use crate::words::count;
+use crate::{INTERRUPTED, SOME_FAILED, cancel, folders, pictures, small_tiles, threads};
 
 /// JSON `restored`: one per photo that was written.
 #[derive(Serialize)]
@@ -87,13 +88,11 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
         printer.status(&format!("note: {remark}"));
     }
     cancel::install("tile");
-    if let Some(threads) = args.threads {
-        set_threads(threads as usize)?;
-    }
+    threads::limit(args.threads, &printer)?;
     let mut session = None;
     if plan.entries.iter().any(|entry| entry.outputs.is_ok()) {
         session = Some(Session::start(&plan, &printer)?);
-        prepare_folder(&plan.folder)?;
+        folders::prepare(&plan.folder)?;
     }
     let mut restored = 0;
     let mut failures: Vec<(PathBuf, Problem)> = Vec::new();
@@ -110,13 +109,13 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
                 for note in &done.notes {
                     printer.note(input, note);
                 }
-                let count = if total > 1 {
+                let place = if total > 1 {
                     format!("{} of {total}, ", index + 1)
                 } else {
                     String::new()
                 };
                 printer.status(&format!(
-                    "{} -> {} ({count}{:.1} s)",
+                    "{} -> {} ({place}{:.1} s)",
                     input.display(),
                     done.output,
                     done.seconds
@@ -146,12 +145,15 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
     printer.progress.finish();
     let seconds = start.elapsed().as_secs_f64();
     let failed = failures.len();
+    let of_all = format!(
+        "{restored} of {} {} restored",
+        count(total as u64, "photo"),
+        if total == 1 { "was" } else { "were" }
+    );
     if interrupted {
-        printer.problem(&Problem::new(format!(
-            "interrupted; {restored} of {total} photos were restored"
-        )));
+        printer.problem(&Problem::new(format!("interrupted; {of_all}")));
     } else if failed > 0 && total > 1 {
-        let mut text = format!("{restored} of {total} photos were restored, {failed} failed:");
+        let mut text = format!("{of_all}, {failed} failed:");
         for (input, _) in &failures {
             text.push_str(&format!("\n  {}", input.display()));
         }
@@ -184,7 +186,7 @@ impl Problem {
         let named = outputs
             .into_iter()
             .flat_map(Outputs::all)
-            .any(|path| self.message.starts_with(&path.display().to_string()));
+            .any(|path| self.is_about(path));
         if named || outputs.is_none() {
             self
         } else {
@@ -213,12 +215,21 @@ impl<'a> Session<'a> {
             restorer.device(),
             restorer.precision()
         );
-        let mut units = 0;
+        let (mut units, mut sizes) = (0, Vec::new());
         for entry in plan.entries.iter().filter(|entry| entry.outputs.is_ok()) {
             // What cannot be read fails later, with its reason.
             if let Ok((width, height)) = image_io::image_size(&entry.input, &limits) {
-                units += restorer.units(height as usize, width as usize)?;
+                let (height, width) = (height as usize, width as usize);
+                units += restorer.units(height, width)?;
+                sizes.push((height, width));
             }
+        }
+        if let TileChoice::Size(tile) = plan.options.tile
+            && let Some(warning) = small_tiles::warning(tile, &sizes, &|height, width, tile| {
+                restorer.overhead(height, width, tile)
+            })
+        {
+            printer.warning(&warning);
         }
         printer.progress.start(units, "tiles");
         Ok(Self {
@@ -343,5 +354,31 @@ impl<'a> Session<'a> {
             image_io::write(path, &pictures::gray(prediction), &options)?;
         }
         Ok(notes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_its_file_once() {
+        let outputs = Outputs {
+            photo: "out/a.png".into(),
+            compare: None,
+            uncertainty: None,
+            guidance: Vec::new(),
+        };
+        let input = Path::new("in.png");
+        for (message, shown) in [
+            ("out/a.png: cannot write", "out/a.png: cannot write"),
+            ("in.png: cannot read", "in.png: cannot read"),
+            ("not finite", "in.png: not finite"),
+            // Begins like the output, but is about another file.
+            ("out/a.png.tmp: odd", "in.png: out/a.png.tmp: odd"),
+        ] {
+            let problem = Problem::new(message).at_unless_named(input, Some(&outputs));
+            assert_eq!(problem.message, shown);
+        }
     }
 }

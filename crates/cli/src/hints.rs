@@ -28,11 +28,18 @@ impl Problem {
 
     /// Puts the path in front, unless the message starts with it already.
     pub(crate) fn at(mut self, path: &Path) -> Self {
-        let path = path.display().to_string();
-        if !self.message.starts_with(&path) {
-            self.message = format!("{path}: {}", self.message);
+        if !self.is_about(path) {
+            self.message = format!("{}: {}", path.display(), self.message);
         }
         self
+    }
+
+    /// Whether the message starts with this path, not with a longer one that begins alike.
+    pub(crate) fn is_about(&self, path: &Path) -> bool {
+        let path = path.display().to_string();
+        self.message
+            .strip_prefix(&path)
+            .is_some_and(|rest| rest.starts_with(": "))
     }
 
     /// The lines for stderr, `program: PATH: cause` and `hint: …`.
@@ -105,9 +112,16 @@ impl From<trainer::Error> for Problem {
         use trainer::Error as E;
         let hint = match &error {
             E::RunExists { .. } => Some("continue it with --resume, or choose another --out"),
-            E::ResumeMismatch { .. } => {
-                Some("resume with the options of the first start, or with --config OUT/config.toml")
-            }
+            E::ResumeMismatch { .. } => Some(
+                "leave these options out: --resume takes them from OUT/config.toml; photographs must be those of the first start",
+            ),
+            E::PastTheEnd { .. } => Some("leave --steps out, or ask for more"),
+            E::Io {
+                action: "read the folder",
+                ..
+            } => Some(
+                "check the spelling; a folder in a config.toml counts from where msdeblur is called, --photos names another",
+            ),
             E::NoPhotos { .. } => Some("give folders with larger photos, or a smaller --crop"),
             E::Diverged { .. } => Some("lower learning_rate in a --config file"),
             E::State { .. } => Some("the run cannot be continued: start again in another --out"),
@@ -147,5 +161,10 @@ mod tests {
             "deblur: a.png: not found\nhint: look again\n"
         );
         assert_eq!(Problem::new("odd").at(Path::new("b")).message, "b: odd");
+        // Paths that begin alike are not the same, nor is a message that happens to begin like the path.
+        for (message, path) in [("a.png: not found", "a"), ("not found", "not")] {
+            let problem = Problem::new(message).at(Path::new(path));
+            assert_eq!(problem.message, format!("{path}: {message}"));
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::InfoArgs;
 use crate::hints::Problem;
 use crate::output::{write_json, write_stdout};
+use crate::words::plural;
 
 /// JSON `model`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,9 +111,11 @@ impl ModelFacts {
         row(
             "trained for",
             &format!(
-                "{} steps, {} crops, seed {}",
+                "{} {}, {} {}, seed {}",
                 thousands(provenance.steps as i64),
+                plural(provenance.steps, "step"),
                 thousands(provenance.total_images as i64),
+                plural(provenance.total_images, "crop"),
                 provenance.seed
             ),
         );

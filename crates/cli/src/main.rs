@@ -7,8 +7,10 @@
 
 mod args;
 mod cancel;
+mod conflicts;
 mod deblur;
 mod doctor;
+mod folders;
 mod hints;
 mod info;
 mod inputs;
@@ -17,11 +19,13 @@ mod output;
 mod pictures;
 mod plan;
 mod progress;
+mod small_tiles;
+mod threads;
 mod train;
+mod train_setup;
+mod words;
 
 use std::io::Write;
-
-use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::hints::Problem;
@@ -40,7 +44,7 @@ fn main() {
 
 /// Does what was asked for; returns the exit code.
 fn run() -> u8 {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(error) => {
             // A closed pipe behind `--help | head` is no failure.

@@ -51,7 +51,7 @@ impl Printer {
         Self {
             name,
             options,
-            progress: ProgressLine::new(options.quiet || options.no_progress),
+            progress: ProgressLine::new(options.quiet, options.no_progress),
         }
     }
 
@@ -63,6 +63,11 @@ impl Printer {
     /// Something worth knowing about a file, on stderr.
     pub(crate) fn note(&self, path: &Path, note: &str) {
         self.status(&format!("note: {}: {note}", path.display()));
+    }
+
+    /// Something that works, but hardly as the user wants it, on stderr.
+    pub(crate) fn warning(&self, warning: &str) {
+        self.status(&format!("warning: {warning}"));
     }
 
     /// A line on stderr, unless --quiet.

@@ -1,6 +1,5 @@
 //! From what was typed to what will be done: which photo goes where, checked before any work starts.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,13 +8,9 @@ use ::deblur::{CheckpointSource, Mode, Options};
 use image_io::Format;
 
 use crate::args::DeblurArgs;
+use crate::conflicts::{protect_inputs, reject_collisions, reject_existing};
 use crate::hints::Problem;
-use crate::inputs::{Input, expand};
-
-/// Extensions of image files that cannot be written here. As OUT they mean a file, not a folder.
-const OTHER_IMAGES: [&str; 12] = [
-    "gif", "bmp", "heic", "heif", "avif", "jxl", "jp2", "psd", "exr", "dng", "raw", "pdf",
-];
+use crate::inputs::{Input, Inputs, OTHER_IMAGES, expand};
 
 /// Everything that `msdeblur deblur` will do.
 #[derive(Debug)]
@@ -76,16 +71,24 @@ impl Plan {
             .map_or(CheckpointSource::Embedded, CheckpointSource::File);
         let options = options(args);
         options.validate()?;
-        let inputs = expand(&args.inputs);
+        let Inputs {
+            list: inputs,
+            notes: mut remarks,
+        } = expand(&args.inputs);
+        remarks.extend(options_without_effect(args));
         let single = args.inputs.len() == 1
             && inputs.len() == 1
             && !args.inputs.iter().any(|path| path.is_dir());
         let destination = destination(&args.output, single)?;
-        let scales = if args.show_guidance && inputs.iter().any(|input| input.problem.is_none()) {
-            checkpoint.describe()?.description.config.scales()
-        } else {
-            0
-        };
+        let mut scales = 0;
+        if args.show_guidance && inputs.iter().any(|input| input.problem.is_none()) {
+            scales = checkpoint.describe()?.description.config.scales();
+            if scales == 0 {
+                remarks.push(
+                    "--show-guidance has no effect: this model has no guidance networks".into(),
+                );
+            }
+        }
         let mut entries = Vec::with_capacity(inputs.len());
         for Input { path, problem } in inputs {
             let outputs = match problem {
@@ -98,6 +101,7 @@ impl Plan {
             });
         }
         reject_collisions(&entries)?;
+        protect_inputs(&mut entries);
         if !args.force {
             reject_existing(&mut entries);
         }
@@ -111,7 +115,7 @@ impl Plan {
             entries,
             folder,
             overwrite: args.force,
-            remarks: remarks(args),
+            remarks,
         })
     }
 }
@@ -134,7 +138,7 @@ fn options(args: &DeblurArgs) -> Options {
 }
 
 /// Options that were given and change nothing.
-fn remarks(args: &DeblurArgs) -> Vec<String> {
+fn options_without_effect(args: &DeblurArgs) -> Vec<String> {
     let mut remarks = Vec::new();
     if args.mode == Mode::Mean && !args.uncertainty {
         for (given, name) in [
@@ -174,7 +178,10 @@ fn destination(out: &Path, single: bool) -> Result<Destination, Problem> {
                 .hint("give a folder with -o"))
         };
     }
-    if extension.is_some_and(|extension| OTHER_IMAGES.contains(&extension.as_str())) {
+    // As OUT they mean a file, not a folder.
+    if extension
+        .is_some_and(|extension| extension == "pdf" || OTHER_IMAGES.contains(&extension.as_str()))
+    {
         return Err(Problem::new("this format cannot be written")
             .at(out)
             .hint("use .png, .jpg, .tif or .webp"));
@@ -187,7 +194,8 @@ fn destination(out: &Path, single: bool) -> Result<Destination, Problem> {
     Ok(Destination::Folder(out.to_owned()))
 }
 
-fn parent(file: &Path) -> PathBuf {
+/// The folder that a file lies in.
+pub(crate) fn parent(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -230,74 +238,6 @@ fn output_name(input: &Path) -> PathBuf {
             .unwrap_or(Format::Png)
             .extension(),
     )
-}
-
-/// Two results under one name would be a lost result.
-fn reject_collisions(entries: &[Entry]) -> Result<(), Problem> {
-    let mut owners: HashMap<&Path, &Path> = HashMap::new();
-    for Entry { input, outputs } in entries {
-        let Ok(outputs) = outputs else { continue };
-        for output in outputs.all() {
-            if let Some(other) = owners.insert(output, input) {
-                return Err(Problem::new(format!(
-                    "{} and {} would both be written to {}",
-                    other.display(),
-                    input.display(),
-                    output.display()
-                ))
-                .hint("restore them into different folders, one call each"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Existing files fail before any time is spent on them.
-fn reject_existing(entries: &mut [Entry]) {
-    for entry in entries {
-        let Ok(outputs) = &entry.outputs else {
-            continue;
-        };
-        let Some(existing) = outputs
-            .all()
-            .find(|output| output.symlink_metadata().is_ok())
-        else {
-            continue;
-        };
-        let same = std::fs::canonicalize(existing).ok() == std::fs::canonicalize(&entry.input).ok();
-        let problem = if same {
-            Problem::new("the output would replace the input")
-                .at(existing)
-                .hint("choose another folder with -o, or replace it with --force")
-        } else {
-            Problem::new("exists already")
-                .at(existing)
-                .hint("choose another output with -o, or replace it with --force")
-        };
-        entry.outputs = Err(problem);
-    }
-}
-
-/// Creates the output folder and makes sure that files can be written into it.
-///
-/// # Errors
-/// What the file system says.
-pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Problem> {
-    let refused = |error: std::io::Error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::StorageFull => "free some space on that disk",
-            _ => "choose a folder that you may write into with -o",
-        };
-        Problem::new(format!("cannot write into this folder: {error}"))
-            .at(folder)
-            .hint(hint)
-    };
-    std::fs::create_dir_all(folder).map_err(refused)?;
-    tempfile::Builder::new()
-        .prefix(".msdeblur-")
-        .tempfile_in(folder)
-        .map(drop)
-        .map_err(refused)
 }
 
 #[cfg(test)]
@@ -394,13 +334,75 @@ mod tests {
                 .message
                 .contains("exists already")
         );
-        assert!(
-            plan(&[&jpg, "--force", "-o", &folder.at("")])
-                .expect("a plan")
-                .entries[0]
-                .outputs
-                .is_ok()
+        let forced = plan(&[&jpg, &png, "--force", "-o", &folder.at("sub")]).expect("a plan");
+        assert!(forced.entries.iter().all(|entry| entry.outputs.is_ok()));
+    }
+
+    #[test]
+    fn no_input_is_replaced_whatever_way_leads_to_it() {
+        let folder = Folder::new(&["a.jpg", "b.png"]);
+        std::fs::create_dir_all(folder.at("sub/deep")).expect("folders");
+        let (a, b) = (folder.at("a.jpg"), folder.at("b.png"));
+        let refused = |arguments: &[&str], words: &[&str]| {
+            let plan = plan(&[arguments, &["--force"]].concat()).expect("a plan");
+            let problems: Vec<&Problem> = plan
+                .entries
+                .iter()
+                .filter_map(|entry| entry.outputs.as_ref().err())
+                .collect();
+            let [problem] = problems[..] else {
+                panic!("{arguments:?}: {problems:?}")
+            };
+            for word in words {
+                assert!(problem.message.contains(word), "{word}: {problem:?}");
+            }
+            let hint = problem.hint.as_deref().unwrap_or_default();
+            assert!(hint.contains("-o") && !hint.contains("--force"), "{hint}");
+        };
+        let itself = ["a.jpg", "would replace the input"];
+        refused(&[&a, "-o", &folder.at("")], &itself);
+        refused(&[&a, "-o", &folder.at("sub/deep/../..")], &itself);
+        refused(&[&folder.at("sub/../a.jpg"), "-o", &a], &itself);
+        refused(
+            &[&b, "-o", &folder.at("sub/.././b.png")],
+            &["b.png", itself[1]],
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_lead_to_what_they_mean() {
+        let folder = Folder::new(&["a.png", "b.png"]);
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(folder.at(target), folder.at(name)).expect("a link");
+        };
+        std::fs::create_dir(folder.at("out")).expect("a folder");
+        link("a.png", "out/a.png");
+        link("out/b.png", "out/c.png");
+        std::fs::write(folder.at("c.png"), "").expect("a file");
+        let (a, b, c, out) = (
+            folder.at("a.png"),
+            folder.at("b.png"),
+            folder.at("c.png"),
+            folder.at("out"),
+        );
+        let one = plan(&[&a, "-o", &out, "--force"]).expect("a plan");
+        let problem = one.entries[0].outputs.as_ref().expect_err("itself");
+        assert!(problem.message.contains("replace the input"), "{problem:?}");
+        // The result of in/b.png would take the place of b.png, which is an input by another name.
+        std::fs::create_dir(folder.at("in")).expect("a folder");
+        link("b.png", "in/other.png");
+        std::fs::write(folder.at("in/b.png"), "").expect("a file");
+        let (first, second) = (folder.at("in/b.png"), folder.at("in/other.png"));
+        let here = plan(&[&first, &second, "-o", &folder.at(""), "--force"]).expect("a plan");
+        let problem = here.entries[0].outputs.as_ref().expect_err("another");
+        let words = format!("the output of {first} would replace the input {second}");
+        assert!(problem.message.ends_with(&words), "{problem:?}");
+        assert!(here.entries[1].outputs.is_ok());
+        // b.png and c.png are two inputs, but out/c.png is a link to out/b.png.
+        std::fs::write(folder.at("out/b.png"), "").expect("a file");
+        let both = plan(&[&b, &c, "-o", &out, "--force"]).expect_err("one place");
+        assert!(both.message.contains("both be written"), "{both:?}");
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! `msdeblur train`: configuration, progress and messages around the training loop.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
-use trainer::{Event, Report, TrainConfig};
+use trainer::{Event, Report};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
 use crate::output::{Printer, path_text};
-use crate::{INTERRUPTED, cancel};
+use crate::train_setup::Setup;
+use crate::words::{count, shell_word};
+use crate::{INTERRUPTED, cancel, threads};
 
 /// JSON `finished`.
 #[derive(Serialize)]
@@ -32,17 +35,22 @@ struct Finished {
 pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
     let printer = Printer::new("train", args.messages);
-    let config = configuration(&args)?;
-    if let Some(threads) = args.threads {
-        ::deblur::set_threads(threads as usize)?;
+    let Setup { config, remarks } = Setup::new(&args)?;
+    for remark in remarks {
+        report(&printer, Event::Note(remark));
     }
+    threads::limit(args.threads, &printer)?;
     cancel::install("step");
     let limit = args
         .time_limit
         .map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let expired = || limit.is_some_and(|limit| start.elapsed() >= limit);
     let device = ::deblur::DeviceChoice::Auto.resolve()?;
+    let mut first = 0;
     let outcome = trainer::run(&config, device, args.resume, &mut |event| {
+        if let Event::Started { resumed_at, .. } = event {
+            first = resumed_at;
+        }
         report(&printer, event);
         if cancel::requested() || expired() {
             ControlFlow::Break(())
@@ -53,7 +61,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     printer.progress.finish();
     let outcome = outcome?;
     let finished = Finished {
-        stopped_early: outcome.interrupted,
+        stopped_early: outcome.interrupted && outcome.step < config.steps,
         interrupted: outcome.interrupted && cancel::requested(),
         model: path_text(&outcome.model),
         steps: outcome.step,
@@ -61,47 +69,44 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         seconds: start.elapsed().as_secs_f64(),
     };
     printer.data("finished", &finished);
-    let model = &finished.model;
-    if finished.stopped_early {
-        printer.status(&format!(
-            "stopped after {} of {} steps; continue with --resume",
-            finished.steps, config.steps
-        ));
+    let (steps, seconds) = (count(finished.steps, "step"), finished.seconds);
+    printer.status(&if finished.stopped_early {
+        format!(
+            "stopped after {} of {}; continue with: {}",
+            finished.steps,
+            count(config.steps, "step"),
+            resume_command(&args)
+        )
+    } else if first == 0 {
+        format!("trained {steps} in {seconds:.0} s")
+    } else if finished.steps > first {
+        let done = finished.steps - first;
+        format!("trained {done} more in {seconds:.0} s, {steps} in all")
     } else {
-        printer.status(&format!(
-            "trained {} steps in {:.0} s",
-            finished.steps, finished.seconds
-        ));
-    }
+        format!("nothing left to do: {steps} were done before; --steps N goes on")
+    });
+    let model = shell_word(&outcome.model);
     printer.status(&format!(
-        "model: {model} (use it with: msdeblur deblur --checkpoint {model} …)"
+        "model: {model} (use it with: {} deblur --checkpoint {model} …)",
+        shell_word(&this_program())
     ));
     Ok(if finished.interrupted { INTERRUPTED } else { 0 })
 }
 
-/// The recipe or the file, with what was given besides.
-fn configuration(args: &TrainArgs) -> Result<TrainConfig, Problem> {
-    let mut config = match &args.config {
-        Some(path) => TrainConfig::from_file(path)?,
-        None if args.preset == "tiny" => TrainConfig::tiny(args.photos.clone(), args.out.clone()),
-        None => TrainConfig::default_preset(args.photos.clone(), args.out.clone()),
-    };
-    config.out.clone_from(&args.out);
-    if !args.photos.is_empty() {
-        config.photos.clone_from(&args.photos);
-    }
-    let set = |field: &mut usize, value: Option<u32>| {
-        if let Some(value) = value {
-            *field = value as usize;
-        }
-    };
-    set(&mut config.batch, args.batch);
-    set(&mut config.crop, args.crop);
-    set(&mut config.validation_photos, args.validate_photos);
-    config.steps = args.steps.unwrap_or(config.steps);
-    config.seed = args.seed.unwrap_or(config.seed);
-    config.validate()?;
-    Ok(config)
+/// This program, as it was called.
+fn this_program() -> PathBuf {
+    std::env::args_os()
+        .next()
+        .map_or_else(|| "msdeblur".into(), PathBuf::from)
+}
+
+/// What to type to continue the run. Everything else stands in its folder.
+fn resume_command(args: &TrainArgs) -> String {
+    format!(
+        "{} train --resume --out={}",
+        shell_word(&this_program()),
+        shell_word(&args.out)
+    )
 }
 
 fn report(printer: &Printer, event: Event) {
@@ -124,10 +129,12 @@ fn report(printer: &Printer, event: Event) {
             let left_out = if skipped.is_empty() {
                 String::new()
             } else {
-                format!(" ({} files skipped)", skipped.len())
+                format!(" ({} skipped)", count(skipped.len() as u64, "file"))
             };
             printer.status(&format!(
-                "{parameters} parameters, {photos} photos{left_out}, {total} steps{resumed}"
+                "{parameters} parameters, {}{left_out}, {}{resumed}",
+                count(photos as u64, "photo"),
+                count(total, "step")
             ));
             printer.data(
                 "started",
@@ -172,74 +179,5 @@ fn report(printer: &Printer, event: Event) {
         }
         // The trainer may learn to say more; what is not known here is in its log.
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::args::{Args, Command};
-
-    fn parse(arguments: &[&str]) -> Box<TrainArgs> {
-        match Args::try_parse_from(["msdeblur", "train"].iter().chain(arguments))
-            .expect("valid arguments")
-            .command
-        {
-            Command::Train(args) => args,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn options_win_over_the_recipe_and_the_file() {
-        let args = parse(&[
-            "--photos", "a", "b", "--out", "run", "--preset", "tiny", "--steps", "7", "--seed", "3",
-        ]);
-        let config = configuration(&args).expect("valid");
-        let tiny = TrainConfig::tiny(vec!["a".into(), "b".into()], "run".into());
-        assert_eq!(
-            config,
-            TrainConfig {
-                steps: 7,
-                seed: 3,
-                ..tiny
-            }
-        );
-
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, config.to_toml().expect("TOML")).expect("a file");
-        let file = file.display().to_string();
-        let args = parse(&["--config", &file, "--out", "other", "--batch", "2"]);
-        assert_eq!(
-            configuration(&args).expect("valid"),
-            TrainConfig {
-                out: "other".into(),
-                batch: 2,
-                ..config
-            }
-        );
-    }
-
-    #[test]
-    fn a_wrong_file_names_itself() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, "stepps = 3").expect("a file");
-        let args = parse(&["--config", &file.display().to_string(), "--out", "run"]);
-        let problem = configuration(&args).expect_err("unknown key");
-        assert!(
-            problem.message.contains("config.toml") && problem.hint.is_some(),
-            "{problem:?}"
-        );
-        let args = parse(&["--photos", "a", "--out", "run", "--crop", "17"]);
-        assert!(
-            configuration(&args)
-                .expect_err("no multiple")
-                .message
-                .contains("crop is 17")
-        );
     }
 }

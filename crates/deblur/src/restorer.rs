@@ -187,14 +187,26 @@ impl Restorer {
         })
     }
 
-    fn tiles(&self, height: i64, width: i64, kind: Kind) -> (Layout, Vec<Tile>) {
+    /// Pixels that the network computes per pixel of a photo of this size when it is cut into squares of `tile` pixels: 1 for a single
+    /// tile, and the more the smaller the tiles, because each is computed with a halo of the network's receptive field.
+    pub fn overhead(&self, height: usize, width: usize, tile: u32) -> f64 {
+        self.layout(height as i64, width as i64)
+            .overhead(i64::from(tile))
+    }
+
+    fn layout(&self, height: i64, width: i64) -> Layout {
         let config = self.config();
-        let layout = Layout::new(
+        Layout::new(
             height,
             width,
             config.receptive_field(),
             config.size_multiple(),
-        );
+        )
+    }
+
+    fn tiles(&self, height: i64, width: i64, kind: Kind) -> (Layout, Vec<Tile>) {
+        let config = self.config();
+        let layout = self.layout(height, width);
         let (tile_height, tile_width) = match self.options.tile {
             TileChoice::Off => (layout.height, layout.width),
             TileChoice::Size(size) => (i64::from(size), i64::from(size)),

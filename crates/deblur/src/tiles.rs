@@ -115,6 +115,13 @@ impl Layout {
         best
     }
 
+    /// The pixels that all square tiles of `tile` pixels read, for each pixel of the photo.
+    pub fn overhead(&self, tile: i64) -> f64 {
+        let tile = round_up(tile.max(1), self.multiple);
+        let along = |length| self.total_read(length, tile) as f64 / length.max(1) as f64;
+        along(self.height) * along(self.width)
+    }
+
     /// The most pixels along an axis of `length` that a tile may write if it may read `read`.
     fn longest(&self, read: i64, length: i64) -> i64 {
         if read >= length {
@@ -256,6 +263,26 @@ mod tests {
                     "{height}x{width}: {tile_height}x{tile_width} reads {largest}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_overhead_is_what_the_tiles_read() {
+        for (height, width, radius, tile) in [
+            (33, 700, 13, 32),
+            (129, 65, 93, 40),
+            (500, 300, 0, 64),
+            (40, 40, 93, 512),
+        ] {
+            let layout = Layout::new(height, width, radius, 8);
+            let read: i64 = layout
+                .cut(tile, tile)
+                .iter()
+                .map(|tile| tile.read.area())
+                .sum();
+            let counted = read as f64 / (layout.height * layout.width) as f64;
+            let overhead = layout.overhead(tile);
+            assert!((overhead - counted).abs() < 1e-9, "{overhead}, {counted}");
         }
     }
 

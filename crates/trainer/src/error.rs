@@ -33,7 +33,8 @@ pub enum Error {
     },
     /// No usable photograph was found.
     #[error(
-        "no photograph of at least {minimum}×{minimum} pixels in {folders}; {skipped} files were skipped"
+        "no photograph of at least {minimum}×{minimum} pixels in {folders}; {} skipped",
+        if *skipped == 1 { "1 file was".to_owned() } else { format!("{skipped} files were") }
     )]
     NoPhotos {
         /// The folders that were searched.
@@ -56,6 +57,16 @@ pub enum Error {
         path: PathBuf,
         /// The names of the settings that differ.
         difference: String,
+    },
+    /// More steps are done than were asked for.
+    #[error("{}: {done} steps are done already, more than the {steps} asked for", path.display())]
+    PastTheEnd {
+        /// The state file.
+        path: PathBuf,
+        /// Finished steps.
+        done: u64,
+        /// Steps of the configuration.
+        steps: u64,
     },
     /// The saved state is damaged.
     #[error("{}: the saved state is not usable ({reason})", path.display())]

@@ -40,10 +40,21 @@ fn fail(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Err
 }
 
 impl RunFolder {
-    /// Creates the folder. Unless a run is resumed, it must hold none of our files yet. Nothing is written.
+    /// Checks that the folder can be had. Unless a run is resumed, it must hold none of our files yet. A folder that is missing is made by
+    /// [`RunFolder::start`], so that a run which cannot start leaves none behind.
     pub(crate) fn prepare(config: &TrainConfig, resume: bool) -> Result<Self> {
         let folder = config.out.clone();
-        std::fs::create_dir_all(&folder).map_err(fail(&folder, "create the run folder"))?;
+        let missing: Vec<PathBuf> = folder
+            .ancestors()
+            .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_owned)
+            .collect();
+        let created = std::fs::create_dir_all(&folder);
+        for folder in missing {
+            // Refused if something came to lie in it meanwhile; then it is not ours alone.
+            let _ = std::fs::remove_dir(folder);
+        }
+        created.map_err(fail(&folder, "create the run folder"))?;
         let taken = [files::CONFIG, files::LOG, files::STATE, files::MODEL]
             .iter()
             .any(|name| folder.join(name).exists());
@@ -57,9 +68,11 @@ impl RunFolder {
         self.folder.join(name)
     }
 
-    /// Writes the configuration and opens the log, which keeps the lines of the first `step` steps.
+    /// Creates the folder, writes the configuration and opens the log, which keeps the lines of the first `step` steps.
     pub(crate) fn start(&self, config: &TrainConfig, step: u64) -> Result<Log> {
         let text = config.to_toml()?;
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder).map_err(fail(folder, "create the run folder"))?;
         write_atomically(&self.path(files::CONFIG), text.as_bytes())?;
         let path = self.path(files::LOG);
         let old = match std::fs::read_to_string(&path) {

@@ -142,6 +142,13 @@ pub fn run(
     } else {
         0
     };
+    if first > config.steps {
+        return Err(Error::PastTheEnd {
+            path: state_path,
+            done: first,
+            steps: config.steps,
+        });
+    }
     // Only now: a state that does not fit must leave the folder as it was.
     let mut log = folder.start(config, first)?;
     let parameters = config.model.parameter_count();

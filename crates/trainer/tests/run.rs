@@ -203,12 +203,24 @@ fn unusable_folders_and_runs_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let missing = config(folder.path(), "run", 1);
     assert!(matches!(train(&missing, false), Err(Error::Io { .. })));
+    assert!(
+        !missing.out.exists(),
+        "a run that cannot start leaves no folder"
+    );
 
     std::fs::create_dir(folder.path().join("photos")).unwrap();
     assert!(matches!(
         train(&missing, false),
         Err(Error::NoPhotos { .. })
     ));
+    assert!(!missing.out.exists());
+    let nested = config(folder.path(), "deep/deeper/run", 1);
+    assert!(train(&nested, false).is_err());
+    assert!(!folder.path().join("deep").exists());
+    // One that was there stays.
+    std::fs::create_dir(&missing.out).unwrap();
+    assert!(train(&missing, false).is_err());
+    assert!(missing.out.exists());
 
     photos(folder.path(), 2);
     let run = config(folder.path(), "run", 2);
@@ -233,6 +245,16 @@ fn unusable_folders_and_runs_are_refused() {
         configuration,
         "a refused run changes nothing"
     );
+
+    let shorter = TrainConfig {
+        steps: 1,
+        ..run.clone()
+    };
+    match train(&shorter, true) {
+        Err(Error::PastTheEnd { done, steps, .. }) => assert_eq!((done, steps), (2, 1)),
+        outcome => panic!("{outcome:?}"),
+    }
+    assert_eq!(bytes(&run, files::CONFIG), configuration);
 
     let state = run.out.join(files::STATE);
     let good = std::fs::read(&state).unwrap();
