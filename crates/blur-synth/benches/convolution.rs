@@ -13,7 +13,7 @@ fn convolution(criterion: &mut Criterion) {
         .sample_size(20)
         .measurement_time(Duration::from_secs(3));
     for (name, blur) in [
-        ("dense", Blur::Defocus { radius: 15.4 }),
+        ("dense", Blur::disc(15.4)),
         (
             "sparse",
             Blur::CameraShake {

@@ -96,7 +96,7 @@ pub enum Blur {
 impl Blur {
     /// Defocus by a round aperture: a disc of `radius` pixels.
     #[must_use]
-    pub fn disc(radius: f32) -> Self {
+    pub const fn disc(radius: f32) -> Self {
         Self::Defocus {
             radius,
             blades: None,

@@ -3,7 +3,7 @@
 use blur_synth::{Blur, Degradation, Response};
 use ndarray::{Array3, s};
 
-const DISC: Blur = Blur::Defocus { radius: 12.3 };
+const DISC: Blur = Blur::disc(12.3);
 
 fn linear(blur: Blur) -> Degradation {
     Degradation {
