@@ -8,6 +8,7 @@ mod catalogue;
 mod check;
 mod fetch;
 mod file_list;
+mod given;
 mod list;
 mod manifest;
 mod pairs;
