@@ -35,7 +35,9 @@ pub(crate) enum Unit {
 impl Unit {
     fn template(self) -> &'static str {
         match self {
-            Self::Bytes => "  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+            Self::Bytes => {
+                "  {msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left"
+            }
             Self::Files => "  {msg} [{bar:30}] {pos}/{len} files {per_sec} {eta} left",
         }
     }
