@@ -370,3 +370,17 @@ fn photos_are_spread_evenly() {
     assert_eq!(spread(all.clone(), None), all);
     assert!(spread(Vec::<Condition>::new(), Some(4)).is_empty());
 }
+
+#[test]
+fn the_recipes_of_this_repository_are_right() {
+    let folder = crate::workspace::root().join("datasets/recipes");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let recipe = recipe_file::read(&entry.unwrap().path()).unwrap();
+        for condition in &recipe.conditions {
+            recipe.degradation(condition, "photo", 0).unwrap();
+        }
+        count += 1;
+    }
+    assert!(count > 0);
+}
