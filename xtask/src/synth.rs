@@ -1,6 +1,7 @@
 //! `cargo xtask synth`: blurry and sharp pairs from sharp photos, by a recipe; each can be made again to the byte.
 
 mod crop;
+mod frames;
 mod make;
 mod of_suite;
 mod photos;
@@ -8,6 +9,7 @@ mod recipe_file;
 mod record;
 mod severities;
 mod sheet;
+mod source;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -1,6 +1,6 @@
 //! Which part of a photo is used.
 
-use ndarray::{Array2, Array3, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView3, Ix3, SliceInfo, SliceInfoElem};
 use serde::{Deserialize, Serialize};
 
 /// A part of a photo, in pixels.
@@ -37,6 +37,15 @@ impl Crop {
                 .top
                 .checked_add(self.height)
                 .is_some_and(|end| end <= height)
+    }
+
+    /// The same as a slice of `[C, H, W]`; it must fit.
+    pub(crate) fn slice(self) -> SliceInfo<[SliceInfoElem; 3], Ix3, Ix3> {
+        let (rows, columns) = (
+            self.top..self.top + self.height,
+            self.left..self.left + self.width,
+        );
+        ndarray::s![.., rows, columns]
     }
 
     /// The part of a photo with the most detail: of all places on a grid of an eighth of the crop, the one with the

@@ -1,22 +1,21 @@
 //! Making pairs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use blur_synth::{Condition, Degradation, Recipe};
-use image_io::{BitDepth, ColorModel, Format, Limits, Photo, PhotoInfo, WriteOptions};
+use blur_synth::{Condition, Recipe};
 use image_quality::{MetricProtocol, psnr};
 use rayon::prelude::*;
 
-use super::crop::Crop;
+use super::frames::{self, FrameRecord};
 use super::photos::SharpPhoto;
 use super::record::{self, FOLDERS, PairFiles, Record, SET_FILE, SetRecord};
+use super::source::{Source, write_photo};
 use crate::failure::Failure;
-use crate::hash;
 use crate::progress::{Progress, Unit};
-use crate::report::say;
 
 /// What is made of which photos, and where it goes.
 pub(crate) struct Job<'a> {
@@ -40,12 +39,6 @@ pub(crate) struct Made {
     pub(crate) failed: Vec<String>,
 }
 
-/// A degraded picture and the sharp one that belongs to it.
-pub(crate) struct Pair {
-    pub(crate) blurry: Photo,
-    pub(crate) sharp: Photo,
-}
-
 impl Job<'_> {
     /// Makes every pair that is not there yet. A photo that fails does not stop the others.
     ///
@@ -54,39 +47,49 @@ impl Job<'_> {
     pub(crate) fn run(&self) -> Result<Made> {
         let set = self.set_record();
         self.prepare(&set)?;
-        let total = self.photos.len() * self.pictures_per_photo();
-        let progress = Progress::new((total) as u64, "making pairs", Unit::Pictures);
+        let total: usize = set.pairs.iter().map(|(_, stems)| stems.len()).sum();
+        let progress = Progress::new(total as u64, "making pairs", Unit::Pictures);
         let made = Mutex::new(Made::default());
-        self.photos
-            .par_iter()
+        (0..self.photos.len())
+            .into_par_iter()
             .for_each(|photo| self.make_all_of(photo, &progress, &made));
         drop(progress);
         let mut made = made.into_inner().unwrap_or_default();
+        for (condition, stems) in &set.pairs {
+            if stems.is_empty() {
+                made.failed.push(format!(
+                    "{condition}: no folder has as many photos in a row as it averages"
+                ));
+            }
+        }
         made.failed.sort();
         Ok(made)
     }
 
-    fn pictures_per_photo(&self) -> usize {
-        self.recipe
-            .conditions
-            .iter()
-            .map(|condition| condition.per_photo as usize)
-            .sum()
+    /// The conditions under which pictures are made of photo number `photo`: all, but means of frames only of the frame
+    /// in the middle of each group.
+    fn conditions_of(&self, photo: usize) -> impl Iterator<Item = &Condition> {
+        self.recipe.conditions.iter().filter(move |condition| {
+            frames::count(condition)
+                .is_none_or(|count| frames::around(self.photos, photo, count).is_some())
+        })
     }
 
     fn set_record(&self) -> SetRecord {
+        let mut stems: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (number, photo) in self.photos.iter().enumerate() {
+            for condition in self.conditions_of(number) {
+                let names =
+                    (0..condition.per_photo).map(|index| photo.stem(index, condition.per_photo));
+                stems.entry(&condition.name).or_default().extend(names);
+            }
+        }
         let pairs = self
             .recipe
             .conditions
             .iter()
             .map(|condition| {
-                let mut stems: Vec<String> = self
-                    .photos
-                    .iter()
-                    .flat_map(|photo| {
-                        (0..condition.per_photo).map(|index| photo.stem(index, condition.per_photo))
-                    })
-                    .collect();
+                let mut stems = stems.remove(condition.name.as_str()).unwrap_or_default();
                 stems.sort();
                 (condition.name.clone(), stems)
             })
@@ -136,23 +139,26 @@ impl Job<'_> {
         record::write(&file, set)
     }
 
-    fn make_all_of(&self, photo: &SharpPhoto, progress: &Progress, made: &Mutex<Made>) {
+    fn make_all_of(&self, number: usize, progress: &Progress, made: &Mutex<Made>) {
         let note = |change: &dyn Fn(&mut Made)| {
             if let Ok(mut made) = made.lock() {
                 change(&mut made);
             }
         };
+        let photo = &self.photos[number];
+        if self.conditions_of(number).next().is_none() {
+            return;
+        }
         let source = match Source::read(&photo.file, self.crop) {
             Ok(source) => source,
             Err(error) => {
                 note(&|made| made.failed.push(format!("{}: {error:#}", photo.path)));
-                progress.inc(self.pictures_per_photo() as u64);
                 return;
             }
         };
-        for condition in &self.recipe.conditions {
+        for condition in self.conditions_of(number) {
             for index in 0..condition.per_photo {
-                match self.make(photo, &source, condition, index) {
+                match self.make(number, &source, condition, index) {
                     Ok(true) => note(&|made| made.made += 1),
                     Ok(false) => note(&|made| made.kept += 1),
                     Err(error) => note(&|made| {
@@ -168,24 +174,38 @@ impl Job<'_> {
     /// Makes one pair; `false` when it is there already.
     fn make(
         &self,
-        photo: &SharpPhoto,
+        number: usize,
         source: &Source,
         condition: &Condition,
         index: u32,
     ) -> Result<bool> {
+        let photo = &self.photos[number];
         let degradation = self.recipe.degradation(condition, photo.key(), index)?;
         let stem = photo.stem(index, condition.per_photo);
         let files = PairFiles::new(self.out, &condition.name, &stem);
+        let frames: Vec<FrameRecord> = match frames::count(condition) {
+            Some(count) => frames::around(self.photos, number, count)
+                .unwrap_or_default()
+                .iter()
+                .map(FrameRecord::new)
+                .collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
         if let Ok(there) = record::read::<Record>(&files.record)
             && there.degradation == degradation
             && there.photo_sha256 == source.sha256
             && there.crop == source.crop
+            && there.frames == frames
             && files.blurry.is_file()
             && files.sharp.is_file()
         {
             return Ok(false);
         }
-        let pair = source.degrade(&degradation)?;
+        let pair = if frames.is_empty() {
+            source.degrade(&degradation)?
+        } else {
+            source.average(&frames::read(self.folder, &frames)?, &degradation)?
+        };
         write_photo(&files.blurry, &pair.blurry)?;
         write_photo(&files.sharp, &pair.sharp)?;
         let psnr = psnr(
@@ -202,6 +222,7 @@ impl Job<'_> {
                 index,
                 photo: photo.path.clone(),
                 photo_sha256: source.sha256.clone(),
+                frames,
                 crop: source.crop,
                 degradation,
                 blurry_sha256: record::pixel_hash(&pair.blurry),
@@ -211,85 +232,4 @@ impl Job<'_> {
         )?;
         Ok(true)
     }
-}
-
-/// A sharp photo that has been read.
-pub(crate) struct Source {
-    photo: Photo,
-    pub(crate) sha256: String,
-    pub(crate) crop: Crop,
-}
-
-impl Source {
-    /// Reads a photo and chooses its crop.
-    pub(crate) fn read(file: &Path, crop: Option<[usize; 2]>) -> Result<Self> {
-        let photo = image_io::read(file, &Limits::default())?;
-        let crop = match crop {
-            Some([width, height]) => Crop::most_detailed(photo.pixels.view(), width, height),
-            None => Crop::whole(photo.pixels.view()),
-        };
-        Ok(Self {
-            photo,
-            sha256: hash::sha256(file)?,
-            crop,
-        })
-    }
-
-    /// The pair of this photo under a degradation. Around a crop the real pixels of the photo are used.
-    pub(crate) fn degrade(&self, degradation: &Degradation) -> Result<Pair> {
-        let pixels = self.photo.pixels.view();
-        let (_, height, width) = pixels.dim();
-        anyhow::ensure!(
-            self.crop.fits(height, width),
-            "the crop does not lie on the photo of {width} x {height} pixels"
-        );
-        let margin = degradation.margin()?;
-        let patch = self.crop.with_margin(pixels, margin).ok_or_else(|| {
-            anyhow::anyhow!(
-                "the photo of {width} x {height} pixels is too small for a blur that reaches {margin} pixels"
-            )
-        })?;
-        let blurry = degradation.apply_valid(patch.view(), margin)?;
-        let inside = ndarray::s![
-            ..,
-            margin..margin + self.crop.height,
-            margin..margin + self.crop.width
-        ];
-        let sharp = degradation.target(patch.slice(inside))?;
-        let depth = match degradation.quantise_bits {
-            Some(bits) if bits <= 8 => BitDepth::Eight,
-            _ => BitDepth::Sixteen,
-        };
-        Ok(Pair {
-            blurry: self.stored(blurry, depth),
-            sharp: self.stored(sharp, self.photo.info.bit_depth),
-        })
-    }
-
-    /// A picture as it is written: in colour, because noise has colour, with the colour profile of the photo, without the
-    /// rest of its metadata.
-    fn stored(&self, pixels: ndarray::Array3<f32>, bit_depth: BitDepth) -> Photo {
-        let is_color = self.photo.info.color == ColorModel::Rgb;
-        Photo {
-            pixels,
-            alpha: None,
-            info: PhotoInfo {
-                bit_depth,
-                icc_profile: self.photo.info.icc_profile.clone().filter(|_| is_color),
-                ..PhotoInfo::new(Format::Png)
-            },
-        }
-    }
-}
-
-/// Writes a picture whole or not at all, in the place of an older one.
-pub(crate) fn write_photo(path: &Path, photo: &Photo) -> Result<()> {
-    let options = WriteOptions {
-        overwrite: true,
-        ..WriteOptions::default()
-    };
-    for note in image_io::write(path, photo, &options)? {
-        say(format!("{}: {note}", path.display()));
-    }
-    Ok(())
 }

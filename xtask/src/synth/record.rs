@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::crop::Crop;
+use super::frames::FrameRecord;
 use crate::hash;
 
 /// Version of [`Record`] and [`SetRecord`].
@@ -32,6 +33,9 @@ pub(crate) struct Record {
     pub(crate) photo: String,
     /// SHA-256 of its file.
     pub(crate) photo_sha256: String,
+    /// All frames that were averaged, the photo among them; none when it was degraded alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) frames: Vec<FrameRecord>,
     /// The part of it that was used.
     pub(crate) crop: Crop,
     /// The exact degradation.

@@ -7,8 +7,8 @@ use blur_synth::Scenario;
 use image_quality::{MetricProtocol, psnr};
 use rayon::prelude::*;
 
-use super::make::Source;
 use super::photos::SharpPhoto;
+use super::source::Source;
 use crate::progress::{Progress, Unit};
 
 /// Side of the crops that are measured, in pixels.

@@ -7,8 +7,8 @@ use blur_synth::Scenario;
 use image_quality::{MetricProtocol, psnr};
 use rayon::prelude::*;
 
-use super::make::{Pair, Source, write_photo};
 use super::photos::SharpPhoto;
+use super::source::{Pair, Source, write_photo};
 use crate::canvas::Canvas;
 use crate::progress::{Progress, Unit};
 use crate::report::say;

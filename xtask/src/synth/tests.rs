@@ -384,3 +384,59 @@ fn the_recipes_of_this_repository_are_right() {
     }
     assert!(count > 0);
 }
+
+#[test]
+fn frames_of_a_film_are_averaged() {
+    let mut scene = Scene::new();
+    let film = scene.photos().join("film");
+    fs::create_dir(&film).unwrap();
+    let frame = |shift: usize| Photo {
+        pixels: Array3::from_shape_fn((3, 60, 80), |(channel, y, x)| {
+            ((x + shift + 3 * y + channel) % 17) as f32 / 17.0
+        }),
+        alpha: None,
+        info: PhotoInfo::new(Format::Png),
+    };
+    for shift in 0..7 {
+        let path = film.join(format!("{shift:03}.png"));
+        image_io::write(&path, &frame(shift), &WriteOptions::default()).unwrap();
+    }
+    scene.recipe = toml::from_str(
+        "schema_version = 1\nname = 'film'\nseed = 1\n[[conditions]]\nname = 'mean'\n\
+         blur = { family = 'frame_average', frames = 3 }\n\
+         camera = { shot_noise = 0.0, read_noise = 0.0, response = { curve = 'gamma', gamma = 1.0 } }\n",
+    )
+    .unwrap();
+    let made = scene.make();
+    assert_eq!((made.made, made.failed.len()), (2, 0), "{made:?}");
+    let files = PairFiles::new(&scene.out(), "mean", "film__004");
+    let record: Record = record::read(&files.record).unwrap();
+    assert_eq!(record.frames.len(), 3);
+    let blurry = image_io::read(&files.blurry, &Limits::default()).unwrap();
+    // The mean of the stored frames, rounded to 8 bits.
+    let frames: Vec<Photo> = (3..6)
+        .map(|shift| {
+            image_io::read(&film.join(format!("{shift:03}.png")), &Limits::default()).unwrap()
+        })
+        .collect();
+    for ((channel, y, x), value) in blurry.pixels.indexed_iter() {
+        let at = [channel, y + record.crop.top, x + record.crop.left];
+        let mean = frames.iter().map(|frame| frame.pixels[at]).sum::<f32>() / 3.0;
+        assert!((value - mean).abs() < 0.51 / 255.0, "{value} {mean}");
+    }
+    assert!(scene.problems().is_empty());
+    fs::copy(film.join("000.png"), film.join("005.png")).unwrap();
+    let problems = scene.problems();
+    assert!(
+        problems.len() == 1 && problems[0].contains("005.png has changed"),
+        "{problems:?}"
+    );
+    scene.recipe.conditions[0].blur = Some(blur_synth::Blur::FrameAverage { frames: 9 });
+    let made = scene
+        .make_in(&scene.folder.path().join("too-long"))
+        .unwrap();
+    assert!(
+        made.failed.len() == 1 && made.failed[0].contains("in a row"),
+        "{made:?}"
+    );
+}

@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use image_io::Limits;
 use rayon::prelude::*;
 
-use super::make::Source;
+use super::frames;
 use super::record::{self, FOLDERS, PairFiles, Record, SET_FILE, SetRecord};
+use super::source::Source;
 use crate::hash;
 use crate::progress::{Progress, Unit};
 
@@ -66,11 +67,7 @@ fn check(
         "the record is of the condition {}",
         record.condition
     );
-    anyhow::ensure!(
-        is_below(&record.photo),
-        "the record names a photo outside the folder: {}",
-        record.photo
-    );
+    check_source(photos, &record.photo, &record.photo_sha256)?;
     let asked = set_record
         .recipe
         .conditions
@@ -88,15 +85,16 @@ fn check(
         drawn == record.degradation,
         "the recipe gives other parameters than the record has"
     );
-    let found = hash::sha256(&photo.file)?;
-    anyhow::ensure!(
-        found == record.photo_sha256,
-        "the sharp photo {} has changed",
-        photo.file.display()
-    );
     let mut source = Source::read(&photo.file, None)?;
     source.crop = record.crop;
-    let pair = source.degrade(&record.degradation)?;
+    let pair = if record.frames.is_empty() {
+        source.degrade(&record.degradation)?
+    } else {
+        for frame in &record.frames {
+            check_source(photos, &frame.photo, &frame.sha256)?;
+        }
+        source.average(&frames::read(photos, &record.frames)?, &record.degradation)?
+    };
     for (file, made, hash) in [
         (&files.blurry, &pair.blurry, &record.blurry_sha256),
         (&files.sharp, &pair.sharp, &record.sharp_sha256),
@@ -114,6 +112,21 @@ fn check(
             file.display()
         );
     }
+    Ok(())
+}
+
+/// Whether a photo that a record names is there, unchanged.
+fn check_source(photos: &Path, path: &str, sha256: &str) -> Result<()> {
+    anyhow::ensure!(
+        is_below(path),
+        "the record names a photo outside the folder: {path}"
+    );
+    let file = photos.join(path);
+    anyhow::ensure!(
+        hash::sha256(&file)? == sha256,
+        "the sharp photo {} has changed",
+        file.display()
+    );
     Ok(())
 }
 
