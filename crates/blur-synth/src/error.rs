@@ -104,6 +104,15 @@ pub enum Error {
         /// Every problem found, with its place.
         problems: Vec<String>,
     },
+    /// A file holds no kernel that can be read.
+    #[cfg(feature = "kernel-files")]
+    #[error("kernel file `{name}`: {fault}")]
+    KernelFile {
+        /// The name that was given for the file.
+        name: String,
+        /// What is wrong with it.
+        fault: crate::kernel_file::KernelFileFault,
+    },
     /// The image is too small for the blur.
     #[error(
         "image of {height} x {width} pixels (height x width) is too small: a margin of {margin} pixels needs at least {needed} x {needed}"

@@ -13,6 +13,8 @@ mod family;
 mod highlights;
 mod jpeg;
 mod kernel;
+#[cfg(feature = "kernel-files")]
+mod kernel_file;
 mod layers;
 mod mix;
 mod motion;
@@ -32,6 +34,8 @@ pub use family::Family;
 pub use highlights::Highlights;
 pub use jpeg::{Chroma, Jpeg};
 pub use kernel::{Kernel, MAX_KERNEL_RADIUS};
+#[cfg(feature = "kernel-files")]
+pub use kernel_file::KernelFileFault;
 pub use layers::MovingObject;
 pub use mix::{BLUR_MIX_SCHEMA_VERSION, BlurMix, HighlightMix, JpegMix, WeightedFamily};
 pub use motion::Motion;

@@ -65,7 +65,7 @@ pub struct Condition {
     /// Kernels of which each picture takes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernels: Option<Vec<CustomKernel>>,
-    /// Files with kernels, to be put in the place of `kernels` by whoever can read files.
+    /// Files with kernels, as patterns, `FILE#VARIABLE` for a variable of a MATLAB file; to be put in the place of `kernels` by whoever can read files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_files: Option<Vec<String>>,
     /// What differs from the camera that the source of the blur brings.

@@ -13,6 +13,7 @@ Writes reference.safetensors next to this file.
 - custom kernels: scipy.ndimage.shift of the taps on a larger grid
 - whole degradations without noise: the pieces above, put together here
 - warps, moving layers, frame averages, highlights, noise and JPEG: scenes.py
+- kernels as files: kernel_files.py
 """
 import json
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 import PIL
 import scipy
 import skimage
+import kernel_files
 import scenes
 from safetensors.numpy import save_file
 from scipy.ndimage import shift
@@ -270,6 +272,7 @@ def main():
 
     more, records = scenes.tensors(decode, encode, lambda motion: shake_corners(**motion), SplitMix64)
     tensors |= {name: np.asarray(value, np.float32) for name, value in more.items()}
+    tensors |= kernel_files.tensors()
     metadata = {
         **records,
         "blurs": json.dumps(BLURS),

@@ -47,9 +47,16 @@ pub(crate) fn read_kernels(condition: &mut Condition, folder: &Path) -> Result<(
     };
     let mut kernels = Vec::new();
     for pattern in &patterns {
+        // `FILE#VARIABLE` for files that hold several.
+        let (pattern, variable) = match pattern.split_once('#') {
+            Some((pattern, variable)) => (pattern, Some(variable)),
+            None => (pattern.as_str(), None),
+        };
         for file in matching(pattern, folder)? {
-            let name = file.strip_prefix(folder).unwrap_or(&file);
-            let found: Vec<CustomKernel> = anyhow::bail!("{name:?}");
+            let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();
+            let bytes = read_limited(&file)?;
+            let found = CustomKernel::from_file_bytes(&name, &bytes, variable)
+                .with_context(|| format!("cannot use the kernel file {}", file.display()))?;
             kernels.extend(found);
         }
     }
@@ -61,7 +68,7 @@ fn matching(pattern: &str, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     let nothing = || {
         Failure::error(
             format!("no kernel file matches {pattern} in {}", folder.display()),
-            "kernel files are named relative to the recipe; PNG, NumPy (.npy) and MATLAB (.mat) are read",
+            "kernel files are named relative to the recipe; PNG, NumPy (.npy) and MATLAB (.mat, FILE.mat#VARIABLE) are read",
         )
     };
     let escaped = glob::Pattern::escape(&folder.to_string_lossy());

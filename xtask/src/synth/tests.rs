@@ -350,6 +350,26 @@ fn recipes_tell_all_that_is_wrong_with_them() {
     );
     let error = format!("{:#}", read(&kernels).unwrap_err());
     assert!(error.contains("kernels/*.png"), "{error}");
+    fs::create_dir(folder.path().join("kernels")).unwrap();
+    let kernel = Photo {
+        pixels: Array3::from_shape_fn((3, 5, 7), |(_, y, x)| (y * x) as f32 / 24.0),
+        alpha: None,
+        info: PhotoInfo::new(Format::Png),
+    };
+    let file = folder.path().join("kernels/one.png");
+    image_io::write(&file, &kernel, &WriteOptions::default()).unwrap();
+    let recipe = read(&kernels).unwrap();
+    let read_kernels = recipe.conditions[0].kernels.as_ref().unwrap();
+    assert_eq!((read_kernels.len(), read_kernels[0].taps.len()), (1, 5));
+    assert_eq!(recipe.conditions[0].kernel_files, None);
+    let error = format!(
+        "{:#}",
+        read(&kernels.replace("*.png", "one.png#f")).unwrap_err()
+    );
+    assert!(error.contains("one.png"), "{error}");
+    fs::write(&file, "no kernel").unwrap();
+    let error = format!("{:#}", read(&kernels).unwrap_err());
+    assert!(error.contains("one.png"), "{error}");
     let json = folder.path().join("recipe.json");
     let recipe: Recipe = toml::from_str(RECIPE).unwrap();
     fs::write(&json, serde_json::to_string(&recipe).unwrap()).unwrap();

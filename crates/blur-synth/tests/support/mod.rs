@@ -40,6 +40,13 @@ impl Reference {
         ArrayD::from_shape_vec(view.shape(), values).expect("shape and data agree")
     }
 
+    /// A file that the generator stored byte by byte.
+    #[allow(dead_code, reason = "only the test of kernel files reads files")]
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        let file = SafeTensors::deserialize(&self.0).expect("sound file");
+        file.tensor(name).expect(name).data().to_vec()
+    }
+
     pub(crate) fn image(&self, name: &str) -> Array3<f32> {
         self.tensor(name)
             .mapv(|value| value as f32)
