@@ -10,6 +10,7 @@ mod convert;
 mod fetch;
 mod file_list;
 mod lanczos;
+#[cfg(test)]
 mod likeness;
 mod list;
 mod manifest;

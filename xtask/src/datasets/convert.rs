@@ -74,6 +74,7 @@ impl Converted {
 
 /// SHA-256 of the decoded pixels: red, green, blue, row by row, 8 bits each, upright. It is that of
 /// `Image.open(path).convert("RGB").tobytes()` in Pillow, for all that is stored without loss.
+#[cfg(test)]
 pub(crate) fn pixels_sha256(picture: &Picture) -> String {
     hexadecimal(&Sha256::digest(&picture.samples))
 }
