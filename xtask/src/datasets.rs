@@ -9,6 +9,7 @@ mod check;
 mod convert;
 mod fetch;
 mod file_list;
+mod given;
 mod lanczos;
 #[cfg(test)]
 mod likeness;

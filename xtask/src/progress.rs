@@ -32,16 +32,23 @@ pub(crate) enum Unit {
     Files,
 }
 
+impl Unit {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Bytes => {
+                "  {msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left"
+            }
+            Self::Files => "  {msg} [{bar:30}] {pos}/{len} files {per_sec} {eta} left",
+        }
+    }
+}
+
 impl Progress {
     /// Begins to count `what`; a total of 0 is not known.
     pub(crate) fn new(total: u64, what: &str, unit: Unit) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
-        let template = match unit {
-            Unit::Bytes => "  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-            Unit::Files => "  {msg} [{bar:30}] {pos}/{len} files {per_sec} {eta} left",
-        };
         // A malformed template can only be a mistake above; the plain bar is a fair substitute.
-        let style = ProgressStyle::with_template(template)
+        let style = ProgressStyle::with_template(unit.template())
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
         let target = if is_terminal {
@@ -172,6 +179,13 @@ mod tests {
             "20.0 MB, 2.0 MB/s"
         );
         assert_eq!(line(Unit::Files, 0, 0, Some(3), time), "0 files of 3 files");
+    }
+
+    #[test]
+    fn the_templates_are_well_formed() {
+        for unit in [Unit::Bytes, Unit::Files] {
+            ProgressStyle::with_template(unit.template()).unwrap();
+        }
     }
 
     #[test]

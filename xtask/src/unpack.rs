@@ -212,7 +212,7 @@ fn is_bomb(unpacked: u64, packed: u64) -> bool {
 
 /// The parts of a relative path joined by `/`; `None` when it does not stay where it starts.
 fn clean(name: &str) -> Option<String> {
-    if name.contains(['\\', '\0']) || !is_inside(Path::new(name)) {
+    if name.contains('\0') || !is_inside(Path::new(name)) {
         return None;
     }
     let parts: Vec<&str> = Path::new(name)

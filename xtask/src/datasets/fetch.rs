@@ -10,9 +10,10 @@ use walkdir::WalkDir;
 use super::cache::{Cache, Receipt, Used};
 use super::catalogue::{Catalogue, Entry};
 use super::check::{Check, Findings};
+use super::given::{Given, candidates, understand};
 use super::manifest::{SCHEMA_VERSION, Source};
 use super::sources::huggingface::Hub;
-use super::sources::local::Given;
+use super::sources::local::GivenFile;
 use super::sources::{self, Context, FetchedFile};
 use super::transfer::Transfer;
 use crate::failure::Failure;
@@ -40,14 +41,6 @@ pub(crate) enum Outcome {
     Adopted(PathBuf),
 }
 
-/// What `--from` means for a set.
-enum From {
-    /// A folder that is the set.
-    Folder(PathBuf),
-    /// Files, by the part that they provide.
-    Files(BTreeMap<String, PathBuf>),
-}
-
 impl Fetcher {
     /// Makes sure that the set is there.
     ///
@@ -66,8 +59,8 @@ impl Fetcher {
             None => self.refuse_foreign(name)?,
         }
         match from {
-            Some(From::Folder(folder)) => self.adopt(&entry, &folder),
-            Some(From::Files(files)) => self.make(&entry, &files),
+            Some(Given::Folder(folder)) => self.adopt(&entry, &folder),
+            Some(Given::Files(files)) => self.make(&entry, &files),
             None => self.make(&entry, &BTreeMap::new()),
         }
     }
@@ -77,12 +70,12 @@ impl Fetcher {
         &self,
         entry: &Entry,
         mut receipt: Receipt,
-        from: Option<&From>,
+        from: Option<&Given>,
     ) -> Result<Option<Outcome>> {
         let name = &entry.manifest.name;
         let data = self.cache.data(&receipt);
         let adopted = receipt.adopted.is_some();
-        if let (Some(From::Folder(folder)), None) = (from, &receipt.adopted) {
+        if let (Some(Given::Folder(folder)), None) = (from, &receipt.adopted) {
             return Err(Failure::error(
                 format!("{name} was fetched already, to {}", data.display()),
                 format!(
@@ -269,7 +262,7 @@ impl Fetcher {
     ) -> Result<(&'a Source, Vec<FetchedFile>)> {
         let name = &entry.manifest.name;
         let mut causes: Vec<(&Source, anyhow::Error)> = Vec::new();
-        for source in self.candidates(entry, part, given) {
+        for source in candidates(entry, part, given) {
             // What a source that failed has left must not get into the set.
             if folder.exists() {
                 fs::remove_dir_all(folder)
@@ -287,7 +280,7 @@ impl Fetcher {
                 given,
             };
             let name = given.and_then(Path::file_name).unwrap_or_default();
-            let instead = Given::instead_of(source, &name.to_string_lossy());
+            let instead = GivenFile::instead_of(source, &name.to_string_lossy());
             let fetched = match (given, instead) {
                 (Some(path), Some(expected)) => expected.take(path, &context),
                 _ => sources::fetch(source, &context),
@@ -317,101 +310,6 @@ impl Fetcher {
             ),
         ))
     }
-
-    /// The sources to try: for a given file the one that it stands for, else all.
-    fn candidates<'a>(
-        &self,
-        entry: &'a Entry,
-        part: &'a str,
-        given: Option<&Path>,
-    ) -> Vec<&'a Source> {
-        let all: Vec<&Source> = entry.manifest.sources_of(part).collect();
-        match given {
-            Some(path) => stands_for(&all, path).into_iter().collect(),
-            None => all,
-        }
-    }
-}
-
-/// The source for which a given file stands: the one that would fetch a file of this name, else the one that expects
-/// a file from a person.
-fn stands_for<'a>(sources: &[&'a Source], path: &Path) -> Option<&'a Source> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let by_name = sources.iter().find(|source| is_named(source, &name));
-    let local = || {
-        sources
-            .iter()
-            .find(|source| matches!(source, Source::Local(_)))
-    };
-    by_name.or_else(local).copied()
-}
-
-fn is_named(source: &Source, name: &str) -> bool {
-    let is_package = match source {
-        Source::Deb(source) => source.file.as_deref() == Some(name),
-        _ => false,
-    };
-    is_package || Given::instead_of(source, name).is_some()
-}
-
-/// Finds out what the user has given.
-fn understand(entry: &Entry, path: &Path) -> Result<From> {
-    let full =
-        std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))?;
-    let manifest = &entry.manifest;
-    if full.is_dir() {
-        // A folder of downloads, or the set itself.
-        let mut files = BTreeMap::new();
-        for source in &manifest.sources {
-            for file in fs::read_dir(&full)
-                .with_context(|| format!("cannot list {}", full.display()))?
-                .flatten()
-            {
-                if is_named(source, &file.file_name().to_string_lossy()) && file.path().is_file() {
-                    files
-                        .entry(source.part().to_owned())
-                        .or_insert_with(|| file.path());
-                }
-            }
-        }
-        return Ok(if files.is_empty() {
-            From::Folder(full)
-        } else {
-            From::Files(files)
-        });
-    }
-    if !full.is_file() {
-        return Err(Failure::error(
-            format!("{} is neither a file nor a folder", full.display()),
-            "give the archive, or the folder into which it was unpacked",
-        ));
-    }
-    let name = full.file_name().unwrap_or_default().to_string_lossy();
-    let by_name = manifest
-        .sources
-        .iter()
-        .find(|source| is_named(source, &name))
-        .map(Source::part);
-    let locals: Vec<&str> = manifest
-        .sources
-        .iter()
-        .filter(|source| matches!(source, Source::Local(_)))
-        .map(Source::part)
-        .collect();
-    let part = match (by_name, locals.as_slice()) {
-        (Some(part), _) => part,
-        (None, [part]) => part,
-        _ => {
-            return Err(Failure::error(
-                format!("{name} is none of the files of {}", manifest.name),
-                format!(
-                    "rename it as its authors publish it, so that it can be recognised; see {}",
-                    manifest.homepage
-                ),
-            ));
-        }
-    };
-    Ok(From::Files(BTreeMap::from([(part.to_owned(), full)])))
 }
 
 /// Whether the manifest says exactly which bytes the source gives.

@@ -53,6 +53,12 @@ pub(crate) struct Row {
     /// SHA-256 of the file that this one stands for, where the set was first made by other means.
     #[serde(default)]
     pub(crate) reference_sha256: Option<String>,
+    /// Largest difference between the two, in 8-bit levels.
+    #[serde(default)]
+    pub(crate) reference_levels: Option<u8>,
+    /// PSNR between the two, in dB; nothing when they are the same.
+    #[serde(default)]
+    pub(crate) reference_psnr: Option<f64>,
     /// The path in the set of the sharp photo that belongs to this blurry one.
     #[serde(default)]
     pub(crate) sharp: Option<String>,
@@ -116,10 +122,18 @@ impl FileList {
                 ("source_sha256", &row.source_sha256),
                 ("pixels_sha256", &row.pixels_sha256),
                 ("reference_sha256", &row.reference_sha256),
+                ("likeness", &row.likeness),
             ] {
                 if hash.as_deref().is_some_and(|hash| !is_sha256(hash)) {
                     say(&format!("{column} is not 64 lower-case hexadecimal digits"));
                 }
+            }
+            if row.reference_psnr.is_some_and(|psnr| !psnr.is_finite())
+                || row.reference_psnr.is_some() == matches!(row.reference_levels, None | Some(0))
+            {
+                say(
+                    "reference_psnr is a number of dB where reference_levels is above 0, and only there",
+                );
             }
             if row.width.is_some() != row.height.is_some() {
                 say("width and height belong together");

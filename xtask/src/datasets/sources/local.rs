@@ -25,7 +25,7 @@ pub(crate) fn fetch(source: &LocalSource, context: &Context) -> Result<Vec<Fetch
             ),
         ));
     };
-    let given = Given {
+    let given = GivenFile {
         size: source.size,
         sha256: source.sha256.as_deref(),
         members: &source.members,
@@ -34,13 +34,13 @@ pub(crate) fn fetch(source: &LocalSource, context: &Context) -> Result<Vec<Fetch
 }
 
 /// What a given file must be, and what is taken out of it.
-pub(crate) struct Given<'a> {
+pub(crate) struct GivenFile<'a> {
     size: Option<u64>,
     sha256: Option<&'a str>,
     members: &'a [Member],
 }
 
-impl<'a> Given<'a> {
+impl<'a> GivenFile<'a> {
     /// The file called `name` among those that `source` would fetch, when it is one of them.
     pub(crate) fn instead_of(source: &'a Source, name: &str) -> Option<Self> {
         match source {

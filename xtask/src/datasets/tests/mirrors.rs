@@ -152,3 +152,17 @@ fn an_archive_without_what_the_manifest_names_is_not_used() {
     assert!(error.contains("nothing in pairs.zip fits"), "{error}");
     desk.assert_nothing_looks_finished();
 }
+
+#[test]
+fn what_a_damaged_archive_has_left_does_not_get_into_the_set() {
+    // Its first file is in order, and belongs to no set; the damage comes after it. Noise is stored as it is.
+    let noise = super::noise(1000);
+    let mut damaged = super::zip_of(&[("Pairs/test/evil.png", b"evil"), ("Pairs/LICENCE", &noise)]);
+    let at = damaged.windows(20).position(|part| *part == noise[..20]);
+    damaged[at.unwrap()] ^= 1;
+    let (desk, _servers) = desk_with(
+        vec![vec![Reply::ok(&damaged)], vec![Reply::ok(&pairs_zip())]],
+        "",
+    );
+    assert_fetched(&desk);
+}

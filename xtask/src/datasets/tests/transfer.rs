@@ -304,6 +304,22 @@ fn a_body_without_length_is_bounded_by_the_manifest() {
 }
 
 #[test]
+fn a_cut_body_without_length_is_gone_on_with() {
+    // Such a body ends with the connection; only the manifest knows that it is too short.
+    let body = noise(LENGTH);
+    let server = Server::start(vec![
+        Reply::ok(&body).without("Content-Length").cut(400_000),
+        Reply::part(&body, 400_000),
+    ]);
+    let bench = Bench::new();
+    bench
+        .get(&server.url("x"), Some(LENGTH as u64), None)
+        .unwrap();
+    assert_eq!(fs::read(bench.file()).unwrap(), body);
+    assert_eq!(server.seen()[1].header("Range"), Some("bytes=400000-"));
+}
+
+#[test]
 fn a_missing_file_is_not_asked_for_twice() {
     for status in [404, 410, 403, 400] {
         let server = Server::start(vec![Reply::status(status)]);

@@ -69,10 +69,8 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
 
 /// A frame of Zstandard that stores its bytes (RFC 8878): `ruzstd` only decodes well, and the format is short.
 fn zstandard(bytes: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x80, 0x60];
-    frame[4] = 0b1000_0000;
-    frame.truncate(5);
-    // Window descriptor: 2^(10 + 10) bytes; then the content size in 4 bytes.
+    // Magic number; a content size of 4 bytes; a window of 2^(10 + 10) bytes.
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0b1000_0000];
     frame.push(10 << 3);
     frame.extend((bytes.len() as u32).to_le_bytes());
     let chunks: Vec<&[u8]> = bytes.chunks(1 << 16).collect();
@@ -350,8 +348,9 @@ mod apt {
         ] {
             let error = downloaded(&desk, &apt).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
-            let failure = format!("{error:?}");
-            assert!(failure.contains("--from"), "{failure}");
+            let failure = error.downcast_ref::<crate::failure::Failure>().unwrap();
+            let hint = format!("{failure:?}");
+            assert!(hint.contains("--from"), "{hint}");
         }
     }
 }
