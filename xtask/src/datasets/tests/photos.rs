@@ -7,7 +7,7 @@ use image_io::Limits;
 use rayon::prelude::*;
 
 use crate::datasets::catalogue::Catalogue;
-use crate::datasets::convert::{pixels_sha256, to_picture};
+use crate::datasets::convert::to_picture;
 use crate::datasets::file_list::Row;
 use crate::datasets::lanczos::Picture;
 use crate::datasets::likeness::Likeness;
@@ -108,6 +108,11 @@ fn fetched(set: &str) -> Option<PathBuf> {
     folder.join(".receipt.json").is_file().then_some(folder)
 }
 
+/// As `sha256(Image.open(path).convert("RGB").tobytes())` with Pillow, for all that is stored without loss.
+fn pixels_sha256(picture: &Picture) -> String {
+    super::sha256(&picture.samples)
+}
+
 fn read(path: &Path) -> Picture {
     let photo = image_io::read(path, &Limits::default());
     to_picture(&photo.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
@@ -187,22 +192,4 @@ fn difference(one: &Picture, other: &Picture) -> (u8, f64) {
         .sum::<f64>();
     let mean = squares / one.samples.len() as f64;
     (levels, 10.0 * (255.0 * 255.0 / mean).log10())
-}
-
-#[test]
-#[allow(clippy::print_stdout)]
-fn zz_probe() {
-    let reference = reference_folder().unwrap();
-    for set in ["free-photos-train", "free-photos-test"] {
-        let folder = reference.join(set.trim_start_matches("free-"));
-        let lines: Vec<String> = rows_of(set)
-            .par_iter()
-            .map(|(path, row)| {
-                let other = folder.join(path.file_name().unwrap());
-                let (levels, psnr) = difference(&read(path), &read(&other));
-                format!("{set}/{}\t{levels}\t{psnr}", row.path)
-            })
-            .collect();
-        std::fs::write(format!("/tmp/photoswork/{set}.diff"), lines.join("\n")).unwrap();
-    }
 }
