@@ -60,6 +60,8 @@ impl Step {
                     "xtask",
                     "--all-targets",
                     "--release",
+                    "--features",
+                    workspace::OPTIONAL_FEATURES,
                 ];
                 workspace::run(
                     workspace::cargo()
@@ -91,6 +93,8 @@ impl Step {
                     "xtask",
                     "--no-deps",
                     "--release",
+                    "--features",
+                    workspace::OPTIONAL_FEATURES,
                 ];
                 workspace::run(
                     workspace::cargo()

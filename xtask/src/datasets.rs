@@ -11,6 +11,7 @@ mod fetch;
 mod file_list;
 mod given;
 mod lanczos;
+#[cfg(test)]
 mod likeness;
 mod list;
 mod manifest;

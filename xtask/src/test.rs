@@ -54,6 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--exclude",
         "xtask",
         "--release",
+        "--features",
+        workspace::OPTIONAL_FEATURES,
         "--no-fail-fast",
     ];
     if !arguments.arguments.is_empty() {

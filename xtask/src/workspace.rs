@@ -12,6 +12,9 @@ pub(crate) fn root() -> &'static Path {
     manifest.parent().unwrap_or(manifest)
 }
 
+/// Features that are off by default and tested, linted and documented with the rest.
+pub(crate) const OPTIONAL_FEATURES: &str = "blur-synth/kernel-files";
+
 /// Where `.cargo/config.toml` says that libtorch is.
 pub(crate) fn libtorch() -> PathBuf {
     root().join("target").join("libtorch")

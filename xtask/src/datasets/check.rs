@@ -103,6 +103,8 @@ struct Checking<'a> {
     present: BTreeSet<String>,
     wanted: BTreeMap<String, Wanted>,
     pairs: Vec<(String, String)>,
+    /// Sharp photos for which a split has no blurry one, and why.
+    single: Vec<(String, String)>,
     problems: BTreeSet<Problem>,
 }
 
@@ -117,11 +119,13 @@ impl Check<'_> {
             present: files(self.folder)?,
             wanted: BTreeMap::new(),
             pairs: Vec::new(),
+            single: Vec::new(),
             problems: BTreeSet::new(),
         };
         for split in &self.entry.manifest.splits {
             checking.split(split)?;
         }
+        checking.singles();
         checking.documents()?;
         checking.compare_with_receipt();
         checking.strangers();
@@ -188,8 +192,14 @@ impl Checking<'_> {
             let blurry: Vec<&str> = blurry.iter().map(String::as_str).collect();
             let sharp: Vec<&str> = sharp.iter().map(String::as_str).collect();
             let found = pair(split, pairing, &blurry, &sharp, list);
+            let sharp: BTreeSet<&str> = sharp.into_iter().collect();
             for (path, why) in found.alone {
-                self.say(Fault::Unpaired, &path, why);
+                if sharp.contains(path.as_str()) {
+                    // Another split may have its blurry photo: HIDE keeps all sharp ones in one folder.
+                    self.single.push((path, why));
+                } else {
+                    self.say(Fault::Unpaired, &path, why);
+                }
             }
             self.pairs.extend(found.pairs);
         }
@@ -200,6 +210,19 @@ impl Checking<'_> {
     /// [`Checking::strangers`]: they may belong to another split.
     fn matching(&self, split: &Split, pattern: Option<&str>) -> Result<Vec<String>> {
         matches_of(&self.present, self.check.entry, split, pattern)
+    }
+
+    /// Names the sharp photos that belong to no blurry one of any split.
+    fn singles(&mut self) {
+        let used: BTreeSet<&str> = self.pairs.iter().map(|(_, sharp)| sharp.as_str()).collect();
+        let single = std::mem::take(&mut self.single);
+        let unused: Vec<_> = single
+            .into_iter()
+            .filter(|(path, _)| !used.contains(path.as_str()))
+            .collect();
+        for (path, why) in unused {
+            self.say(Fault::Unpaired, &path, why);
+        }
     }
 
     fn documents(&mut self) -> Result<()> {

@@ -2,10 +2,8 @@
 
 use anyhow::{Context, Result};
 use image_io::{Format, Limits, Photo, PhotoInfo, WriteOptions};
-use sha2::{Digest, Sha256};
 
 use super::lanczos::Picture;
-use crate::hash::hexadecimal;
 
 /// Of the photos for training: with full colour resolution the traces of this compression stay below those of the first,
 /// and 136 million pixels take 53 MB, where PNG takes four times as much.
@@ -70,12 +68,6 @@ impl Converted {
         let encoded = image_io::encode(&photo, format, &options).context("cannot encode")?;
         Ok(encoded.bytes)
     }
-}
-
-/// SHA-256 of the decoded pixels: red, green, blue, row by row, 8 bits each, upright. It is that of
-/// `Image.open(path).convert("RGB").tobytes()` in Pillow, for all that is stored without loss.
-pub(crate) fn pixels_sha256(picture: &Picture) -> String {
-    hexadecimal(&Sha256::digest(&picture.samples))
 }
 
 /// 8-bit samples of a photo.

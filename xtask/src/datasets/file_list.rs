@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::likeness::Likeness;
 use super::manifest::is_inside;
 
 /// The rows of the lists of one manifest.
@@ -45,15 +44,21 @@ pub(crate) struct Row {
     /// What is done to it on the way.
     #[serde(default)]
     pub(crate) convert: Option<Convert>,
-    /// SHA-256 of the decoded pixels, see [`super::convert::pixels_sha256`].
+    /// SHA-256 of the decoded pixels: red, green, blue, row by row, 8 bits each.
     #[serde(default)]
     pub(crate) pixels_sha256: Option<String>,
-    /// What the photo looks like, see [`super::likeness::Likeness`].
+    /// What the photo looks like from far away, 64 hexadecimal digits; the tests compare all photos by it.
     #[serde(default)]
     pub(crate) likeness: Option<String>,
     /// SHA-256 of the file that this one stands for, where the set was first made by other means.
     #[serde(default)]
     pub(crate) reference_sha256: Option<String>,
+    /// Largest difference between the two, in 8-bit levels.
+    #[serde(default)]
+    pub(crate) reference_levels: Option<u8>,
+    /// PSNR between the two, in dB; nothing when they are the same.
+    #[serde(default)]
+    pub(crate) reference_psnr: Option<f64>,
     /// The path in the set of the sharp photo that belongs to this blurry one.
     #[serde(default)]
     pub(crate) sharp: Option<String>,
@@ -117,17 +122,18 @@ impl FileList {
                 ("source_sha256", &row.source_sha256),
                 ("pixels_sha256", &row.pixels_sha256),
                 ("reference_sha256", &row.reference_sha256),
+                ("likeness", &row.likeness),
             ] {
                 if hash.as_deref().is_some_and(|hash| !is_sha256(hash)) {
                     say(&format!("{column} is not 64 lower-case hexadecimal digits"));
                 }
             }
-            if row
-                .likeness
-                .as_deref()
-                .is_some_and(|text| text.parse::<Likeness>().is_err())
+            if row.reference_psnr.is_some_and(|psnr| !psnr.is_finite())
+                || row.reference_psnr.is_some() == matches!(row.reference_levels, None | Some(0))
             {
-                say("likeness is not 64 hexadecimal digits");
+                say(
+                    "reference_psnr is a number of dB where reference_levels is above 0, and only there",
+                );
             }
             if row.width.is_some() != row.height.is_some() {
                 say("width and height belong together");

@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn it_equals_pillow() {
         use sha2::{Digest, Sha256};
-        // `Image.fromarray(made).resize(size, Image.LANCZOS).tobytes()` with Pillow 13.0.0, by
-        // `tests/golden/xtask/lanczos.py`.
+        // SHA-256 of `Image.fromarray(made).resize(size, Image.LANCZOS).tobytes()` with Pillow 13.0.0, where `made` is the
+        // array that the function above makes.
         for (from, to, expected) in GOLDEN {
             let result = made(from.0, from.1).resized(to.0, to.1);
             assert_eq!((result.width, result.height), to);
@@ -184,7 +184,10 @@ mod tests {
         }
     }
 
-    const GOLDEN: [((usize, usize), (usize, usize), &str); 6] = [
+    /// Width and height.
+    type Size = (usize, usize);
+
+    const GOLDEN: [(Size, Size, &str); 6] = [
         (
             (96, 64),
             (48, 32),

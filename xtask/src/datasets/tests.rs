@@ -3,9 +3,11 @@
 mod cache;
 mod fetch;
 mod hub;
+mod layouts;
 mod local;
 mod manifest;
 mod mirrors;
+mod photos;
 #[cfg(unix)]
 mod pip;
 mod server;

@@ -92,7 +92,7 @@ part = "more"
 package = "krank"
 version = "1:0.7+dfsg2-5~1"
 sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-carve = { glob = "usr/**/*.edj" }
+members = [{ glob = "usr/**/*.jpg", strip = "usr/" }]
 [[sources]]
 kind = "local"
 expects = "a.tar.gz"
@@ -230,8 +230,8 @@ fn lists_are_compared_with_the_manifest() {
          test,test/a/blur/1.png,9,6,,,,\n\
          test,test/a/blur/1.png,8,,,,,\n\
          test,../evil.png,,,,,,\n\
-         test,elsewhere.png,,,ABC,,x,halve\n\
-         other,test/a/blur/2.png,,,,main,x,halve\n\
+         test,elsewhere.png,,,ABC,,x,recode\n\
+         other,test/a/blur/2.png,,,,main,x,recode\n\
          test,test/a/blur/3.png,,,,nowhere,x,\n",
     );
     for part in [

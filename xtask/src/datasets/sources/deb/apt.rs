@@ -74,7 +74,12 @@ fn by_hand(source: &DebSource) -> String {
 }
 
 /// Runs `apt`, which writes the package into its working folder.
-fn download(apt: &Path, source: &DebSource, context: &Context, place: &Path) -> Result<()> {
+pub(super) fn download(
+    apt: &Path,
+    source: &DebSource,
+    context: &Context,
+    place: &Path,
+) -> Result<()> {
     let wanted = format!("{}={}", source.package, source.version);
     // The file that apt writes is the only one in a folder of its own, whatever its name is.
     let folder = tempfile::tempdir_in(context.downloads)
