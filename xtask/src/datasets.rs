@@ -14,6 +14,7 @@ mod lanczos;
 #[cfg(test)]
 mod likeness;
 mod list;
+mod listing;
 mod manifest;
 mod pairs;
 mod photos;

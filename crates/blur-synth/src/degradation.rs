@@ -9,12 +9,11 @@ use crate::convolve::PARALLEL_SAMPLES;
 use crate::error::{Error, Problem, Result, all_or_nothing, samples_mut};
 use crate::highlights::Highlights;
 use crate::jpeg::Jpeg;
-use crate::kernel::{Kernel, check_size};
-use crate::layers;
+use crate::kernel::check_size;
+use crate::plan::Plan;
 use crate::planes::padded;
 use crate::random::SplitMix64;
 use crate::response::Response;
-use crate::warp::{self, Warp};
 
 /// Version of [`Degradation`] that this crate reads and writes.
 pub const DEGRADATION_SCHEMA_VERSION: u32 = 1;
@@ -47,49 +46,6 @@ pub struct Degradation {
     pub jpeg: Option<Jpeg>,
     /// Seed of the noise.
     pub seed: u64,
-}
-
-/// What the blur reads, worked out once.
-enum Plan {
-    Kernel(Kernel),
-    Layers(usize),
-    Warp(Warp, f64, [f64; 2], usize),
-}
-
-impl Plan {
-    fn new(blur: &Blur) -> Result<Self> {
-        let warped = |warp, extent: f32, center: [f32; 2]| {
-            let margin = warp::margin(extent.into())?;
-            Ok(Self::Warp(
-                warp,
-                extent.into(),
-                center.map(f64::from),
-                margin,
-            ))
-        };
-        match *blur {
-            Blur::ObjectMotion {
-                foreground,
-                background,
-                ..
-            } => Ok(Self::Layers(layers::margin(foreground, background)?)),
-            Blur::Rotation { extent, center } => warped(Warp::Rotation, extent, center),
-            Blur::Zoom { extent, center } => warped(Warp::Zoom, extent, center),
-            Blur::FrameAverage { frames } => Err(Error::WrongNumberOfFrames {
-                family: blur.family(),
-                needed: frames as usize,
-                got: 1,
-            }),
-            _ => Ok(Self::Kernel(blur.kernel()?)),
-        }
-    }
-
-    fn margin(&self) -> usize {
-        match self {
-            Self::Kernel(kernel) => kernel.radius(),
-            Self::Layers(margin) | Self::Warp(.., margin) => *margin,
-        }
-    }
 }
 
 impl Degradation {
@@ -169,7 +125,7 @@ impl Degradation {
             Plan::Kernel(kernel) => {
                 kernel.convolve_valid(padded(light.view(), kernel.radius())?.view())?
             }
-            _ => self.varying(&plan, light.view(), 0)?,
+            _ => plan.varying(&self.blur, light.view(), 0)?,
         };
         self.finish(blurred, 0)
     }
@@ -256,33 +212,9 @@ impl Degradation {
                 let sharp = sharp_with_margin.slice(s![.., rows, columns]);
                 kernel.convolve_valid(self.light(sharp, spare)?.view())?
             }
-            _ => self.varying(&plan, self.light(sharp_with_margin, 0)?.view(), margin)?,
+            _ => plan.varying(&self.blur, self.light(sharp_with_margin, 0)?.view(), margin)?,
         };
         self.finish(blurred, margin)
-    }
-
-    /// Blur that differs from place to place, without the outer `inset` pixels.
-    fn varying(
-        &self,
-        plan: &Plan,
-        light: ArrayView3<'_, f32>,
-        inset: usize,
-    ) -> Result<Array3<f32>> {
-        match (plan, &self.blur) {
-            (
-                Plan::Layers(_),
-                Blur::ObjectMotion {
-                    object,
-                    foreground,
-                    background,
-                },
-            ) => layers::apply(light, object, *foreground, *background, inset),
-            (&Plan::Warp(warp, extent, center, _), _) => warp.apply(light, extent, center, inset),
-            // Not reached: kernels are convolved by the callers.
-            _ => Err(Error::NoKernel {
-                family: self.blur.family(),
-            }),
-        }
     }
 
     /// Linear light in standard layout, highlights expanded. `origin` is the row and column of the first sample in the caller's array.

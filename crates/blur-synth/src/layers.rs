@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::blur::check_center;
-use crate::error::{Problem, Result, samples, samples_mut};
+use crate::error::{Problem, Result, samples};
 use crate::kernel::checked_radius;
 use crate::motion::{Motion, check_positive};
-use crate::planes::{Bilinear, padded};
+use crate::planes::{Bilinear, by_rows, padded};
 use crate::random::SplitMix64;
 
 /// Waves around the outline of an object.
@@ -255,36 +255,27 @@ pub(crate) fn apply(
             };
         });
     let (rows, columns) = (height - 2 * inset, width - 2 * inset);
-    let mut out = Array3::<f32>::zeros((rows, channels, columns));
-    let target = samples_mut(out.as_slice_mut())?;
-    target
-        .par_chunks_mut((channels * columns).max(1))
-        .enumerate()
-        .for_each(|(row, target)| {
-            let mut covered = vec![0.0; columns];
-            let mut values = vec![0.0; columns];
-            let origin = [row + inset + margin, inset + margin];
-            let share = 1.0 / exposure.foreground.len() as f32;
-            for (front, back) in exposure.foreground.iter().zip(&exposure.background) {
-                let front = Shift::new(origin, *front);
-                let back = Shift::new(origin, *back);
-                front.row(coverage, source_width, &mut covered);
-                for (channel, target) in target.chunks_mut(columns).enumerate() {
-                    front.row(&objects[channel * plane..], source_width, &mut values);
-                    for (target, value) in target.iter_mut().zip(&values) {
-                        *target += share * value;
-                    }
-                    back.row(&scenes[channel * plane..], source_width, &mut values);
-                    for ((target, value), covered) in target.iter_mut().zip(&values).zip(&covered) {
-                        *target += share * (1.0 - covered) * value;
-                    }
+    by_rows((channels, rows, columns), |row, target| {
+        let mut covered = vec![0.0; columns];
+        let mut values = vec![0.0; columns];
+        let origin = [row + inset + margin, inset + margin];
+        let share = 1.0 / exposure.foreground.len() as f32;
+        for (front, back) in exposure.foreground.iter().zip(&exposure.background) {
+            let front = Shift::new(origin, *front);
+            let back = Shift::new(origin, *back);
+            front.row(coverage, source_width, &mut covered);
+            for (channel, target) in target.chunks_mut(columns).enumerate() {
+                front.row(&objects[channel * plane..], source_width, &mut values);
+                for (target, value) in target.iter_mut().zip(&values) {
+                    *target += share * value;
+                }
+                back.row(&scenes[channel * plane..], source_width, &mut values);
+                for ((target, value), covered) in target.iter_mut().zip(&values).zip(&covered) {
+                    *target += share * (1.0 - covered) * value;
                 }
             }
-        });
-    Ok(out
-        .permuted_axes([1, 0, 2])
-        .as_standard_layout()
-        .into_owned())
+        }
+    })
 }
 
 /// A row read at an offset that is the same for all its pixels.

@@ -18,6 +18,7 @@ mod kernel_file;
 mod layers;
 mod mix;
 mod motion;
+mod plan;
 mod planes;
 mod random;
 mod recipe;

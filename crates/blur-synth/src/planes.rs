@@ -1,8 +1,9 @@
 //! Linear light with a mirrored border, read at places between the pixels.
 
 use ndarray::{Array3, ArrayView3, Axis, s};
+use rayon::prelude::*;
 
-use crate::error::Result;
+use crate::error::{Result, samples_mut};
 use crate::kernel::check_size;
 
 /// `[C, H + 2 * margin, W + 2 * margin]`: `image` continued by reflection about its border pixels, which are not
@@ -32,6 +33,24 @@ fn mirrored(index: usize, margin: usize, size: usize) -> usize {
     } else {
         2 * (size - 1) - (index - margin)
     }
+}
+
+/// `[C, rows, columns]`, made row by row on all threads: `fill` gets the number of a row and its zeros, the columns of one
+/// channel after the other.
+pub(crate) fn by_rows(
+    shape: (usize, usize, usize),
+    fill: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Array3<f32>> {
+    let (channels, rows, columns) = shape;
+    let mut out = Array3::<f32>::zeros((rows, channels, columns));
+    samples_mut(out.as_slice_mut())?
+        .par_chunks_mut((channels * columns).max(1))
+        .enumerate()
+        .for_each(|(row, target)| fill(row, target));
+    Ok(out
+        .permuted_axes([1, 0, 2])
+        .as_standard_layout()
+        .into_owned())
 }
 
 /// The four pixels around a place and their bilinear shares.

@@ -1,11 +1,10 @@
 //! Blur by a turn or a zoom of the whole picture.
 
 use ndarray::{Array3, ArrayView3};
-use rayon::prelude::*;
 
-use crate::error::{Error, Result, samples, samples_mut};
+use crate::error::{Error, Result, samples};
 use crate::kernel::checked_radius;
-use crate::planes::{Bilinear, padded};
+use crate::planes::{Bilinear, by_rows, padded};
 
 /// Instants of the exposure for each pixel of way: bilinear reading needs at least one, two make the sum smooth.
 const INSTANTS_PER_PIXEL: f64 = 2.0;
@@ -83,36 +82,26 @@ impl Warp {
         let planes = samples(source.as_slice())?;
         let plane = source_height * source_width;
         let (rows, columns) = (height - 2 * inset, width - 2 * inset);
-        // Rows first, so that a row of all channels is worked on at once.
-        let mut out = Array3::<f32>::zeros((rows, channels, columns));
-        let target = samples_mut(out.as_slice_mut())?;
-        target
-            .par_chunks_mut((channels * columns).max(1))
-            .enumerate()
-            .for_each(|(row, target)| {
-                let y = (row + inset) as f64;
-                let way = extent * farthest(y) / radius;
-                let count = (INSTANTS_PER_PIXEL * way).ceil() as usize + 1;
-                let factors = self.factors(extent / radius, count);
-                let share = 1.0 / count as f32;
-                for column in 0..columns {
-                    let offset = [(column + inset) as f64 - center[0], y - center[1]];
-                    for [re, im] in &factors {
-                        let place = [
-                            center[0] + offset[0] * re - offset[1] * im + margin as f64,
-                            center[1] + offset[0] * im + offset[1] * re + margin as f64,
-                        ];
-                        let bilinear = Bilinear::new(place, source_height, source_width);
-                        for channel in 0..channels {
-                            target[channel * columns + column] +=
-                                share * bilinear.sample(&planes[channel * plane..], source_width);
-                        }
+        by_rows((channels, rows, columns), |row, target| {
+            let y = (row + inset) as f64;
+            let way = extent * farthest(y) / radius;
+            let count = (INSTANTS_PER_PIXEL * way).ceil() as usize + 1;
+            let factors = self.factors(extent / radius, count);
+            let share = 1.0 / count as f32;
+            for column in 0..columns {
+                let offset = [(column + inset) as f64 - center[0], y - center[1]];
+                for [re, im] in &factors {
+                    let place = [
+                        center[0] + offset[0] * re - offset[1] * im + margin as f64,
+                        center[1] + offset[0] * im + offset[1] * re + margin as f64,
+                    ];
+                    let bilinear = Bilinear::new(place, source_height, source_width);
+                    for channel in 0..channels {
+                        target[channel * columns + column] +=
+                            share * bilinear.sample(&planes[channel * plane..], source_width);
                     }
                 }
-            });
-        Ok(out
-            .permuted_axes([1, 0, 2])
-            .as_standard_layout()
-            .into_owned())
+            }
+        })
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::cache::Cache;
 use super::catalogue::{Catalogue, Entry};
-use super::check::{files, matches_of};
+use super::listing::{files, matches_of};
 use super::manifest::Split;
 use super::pairs::pair;
 use crate::failure::Failure;

@@ -2,33 +2,15 @@
 
 use super::*;
 use ndarray::{ArrayD, Axis, s};
-use safetensors::{Dtype, SafeTensors};
+
+// Shared with the tests of the public interface, which use all of it.
+#[allow(dead_code)]
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use support::Reference;
 
 use crate::random::SplitMix64;
-
-fn tensor(file: &SafeTensors<'_>, name: &str) -> ArrayD<f64> {
-    let view = file
-        .tensor(name)
-        .expect("the reference file has the tensor");
-    let values: Vec<f64> = match view.dtype() {
-        Dtype::F32 => view
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b).into())
-            .collect(),
-        Dtype::F64 => view
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f64::from_le_bytes(*b))
-            .collect(),
-        other => panic!("unexpected type {other:?}"),
-    };
-    ArrayD::from_shape_vec(view.shape(), values).expect("shape and data agree")
-}
 
 fn worst(got: &Array3<f32>, expected: &ArrayD<f64>) -> f64 {
     assert_eq!(got.shape(), expected.shape());
@@ -39,13 +21,8 @@ fn worst(got: &Array3<f32>, expected: &ArrayD<f64>) -> f64 {
 
 #[test]
 fn agrees_with_scipy() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/golden/blur-synth/reference.safetensors"
-    );
-    let bytes = std::fs::read(path).expect("the reference file is there");
-    let file = SafeTensors::deserialize(&bytes).expect("the reference file is sound");
-    let read = |name: &str| tensor(&file, name).mapv(|value| value as f32);
+    let file = Reference::open();
+    let read = |name: &str| file.tensor(name).mapv(|value| value as f32);
     let image = read("convolution.image")
         .into_dimensionality()
         .expect("three axes");
@@ -54,10 +31,10 @@ fn agrees_with_scipy() {
         .expect("two axes");
     let direct = valid(image.view(), &taps, None).expect("the image is large enough");
     // float32 sums of some fifty products, each at most 0.05.
-    assert!(worst(&direct, &tensor(&file, "convolution.result")) < 1e-6);
+    assert!(worst(&direct, &file.tensor("convolution.result")) < 1e-6);
     let factor = read("convolution.factor").into_raw_vec_and_offset().0;
     let taps = Array2::from_shape_fn((7, 7), |(row, column)| factor[row] * factor[column]);
-    let expected = tensor(&file, "convolution.separable_result");
+    let expected = file.tensor("convolution.separable_result");
     for factor in [None, Some(factor.as_slice())] {
         let got = valid(image.view(), &taps, factor).expect("the image is large enough");
         assert!(worst(&got, &expected) < 1e-6);
