@@ -255,7 +255,7 @@ fn doubled(plane: &Array2<f32>, height: usize, width: usize) -> Array2<f32> {
     let (rows, columns) = (plane.nrows(), width.div_ceil(2));
     let neighbour = |index: usize, size: usize| {
         let own = index / 2;
-        let next = if index % 2 == 0 {
+        let next = if index.is_multiple_of(2) {
             own.saturating_sub(1)
         } else {
             (own + 1).min(size - 1)

@@ -25,7 +25,7 @@ fn any_blur() -> impl Strategy<Value = Blur> {
                 angle_degrees,
             }
         }),
-        (0.01_f32..20.0).prop_map(|radius| Blur::disc(radius)),
+        (0.01_f32..20.0).prop_map(Blur::disc),
         (
             0.05_f32..8.0,
             prop::option::of(0.02_f32..1.0),
