@@ -204,7 +204,7 @@ fn recipe() -> Recipe {
     });
     conditions.push(Condition {
         name: "mix".to_owned(),
-        mix: Some(Scenario::NightShake.mix(2).unwrap()),
+        mix: Some(Scenario::NightShake.mix(2).expect("a severity")),
         ..empty.clone()
     });
     conditions.push(Condition {
@@ -232,11 +232,11 @@ fn recipe() -> Recipe {
 
 /// Through JSON and TOML and back; and refused with a field too many, at every depth.
 fn assert_survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(record: &T) {
-    let json = serde_json::to_string(record).unwrap();
-    assert_eq!(&serde_json::from_str::<T>(&json).unwrap(), record);
-    let text = toml::to_string(record).unwrap();
+    let json = serde_json::to_string(record).expect("JSON");
+    assert_eq!(&serde_json::from_str::<T>(&json).expect(&json), record);
+    let text = toml::to_string(record).expect("TOML");
     assert_eq!(&toml::from_str::<T>(&text).expect(&text), record);
-    let value: Value = serde_json::from_str(&json).unwrap();
+    let value: Value = serde_json::from_str(&json).expect(&json);
     let objects = count_objects(&value);
     assert!(objects > 0);
     for place in 0..objects {

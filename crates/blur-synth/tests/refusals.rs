@@ -11,7 +11,10 @@ fn picture(channels: usize, height: usize, width: usize) -> Array3<f32> {
 
 /// One blur of every family.
 fn each_family() -> Vec<Blur> {
-    let draw = |scenario: Scenario| scenario.mix(2).unwrap().sample(3).unwrap().blur;
+    let draw = |scenario: Scenario| {
+        let mix = scenario.mix(2).expect("a severity");
+        mix.sample(3).expect("a sound mix").blur
+    };
     let mut blurs: Vec<Blur> = Scenario::ALL.map(draw).into();
     blurs.push(Blur::FrameAverage { frames: 3 });
     blurs.push(Blur::CustomKernel(CustomKernel {

@@ -174,7 +174,8 @@ proptest! {
     fn a_constant_picture_stays(blur in prop_oneof![varying(24.0), uniform()], value in 0.0_f32..1.0) {
         let image = Array3::from_elem((1, 60, 70), value);
         let out = linear(blur).apply(image.view()).unwrap();
-        prop_assert!(worst(&out, &image) < 1e-5, "{}", worst(&out, &image));
+        // float32 sums of up to 512 instants, whose shares are rounded too; seen: 1.1e-5.
+        prop_assert!(worst(&out, &image) < 2e-5, "{}", worst(&out, &image));
     }
 
     #[test]
@@ -226,7 +227,9 @@ proptest! {
         let (before, _) = moments(&image);
         let (after, moved) = moments(&linear(blur).apply(image.view()).unwrap());
         let target = [0, 1].map(|axis| center[axis] + expected * (place[axis] - center[axis]));
-        prop_assert!((after / before / expected - 1.0).abs() < 1e-3, "light {} not {}", after / before, expected);
+        // Reading between pixels smooths by up to 1/8 px^2, but not at all in the row and the column of the centre. There
+        // the amount has a bend of a/4 (the mean change of scale), which weighs the height of the blob's profile, 0.2.
+        prop_assert!((after / before / expected - 1.0).abs() < 2.0 * 0.2 * amount / 4.0 + 1e-4, "light {} not {}", after / before, expected);
         prop_assert!(distance(moved, target) < 0.05, "from {:?} to {:?}, not {:?}", place, moved, target);
         if extent * extent < if turn { 0.5 } else { 0.15 } * radius {
             prop_assert!(distance(moved, place) < 0.05, "from {:?} to {:?}", place, moved);
