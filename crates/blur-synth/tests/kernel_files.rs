@@ -193,6 +193,11 @@ fn bad_arrays_are_refused_with_the_reason() {
             "fewer values",
         ),
         (
+            // 2^60 kernels of 32 bytes are 2^65 bytes, which a product of 64 bits takes for none.
+            npy(&header("'<f8'", "(1152921504606846976, 2, 2)"), &[]),
+            "fewer values",
+        ),
+        (
             npy(
                 &header("'<f8'", "(18446744073709551616, 2, 2)"),
                 &floats(&[1.0; 4]),
@@ -252,6 +257,17 @@ fn bad_arrays_are_refused_with_the_reason() {
         message.starts_with("kernel file `mine.npy`: neither"),
         "{message}"
     );
+    for (kind, bytes) in [("|i1", 1), ("<i2", 2), (">i2", 2), ("<i4", 4), ("<i8", 8)] {
+        let message = fault(
+            &npy(
+                &header(&format!("'{kind}'"), "(1, 2)"),
+                &vec![0xFF; 2 * bytes],
+            ),
+            None,
+        )
+        .to_string();
+        assert!(message.contains("taps = -1 "), "{kind}: {message}");
+    }
     for name in ["npy.<f8", "png.8"] {
         let message = fault(&file(name).0, Some("f")).to_string();
         assert!(message.contains("file has no variables"), "{message}");
