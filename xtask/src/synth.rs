@@ -140,7 +140,22 @@ pub(crate) fn spread<T>(mut items: Vec<T>, count: Option<u32>) -> Vec<T> {
 }
 
 fn verify_folder(folder: &Path, arguments: &Arguments) -> Result<()> {
-    let findings = verify::verify(folder, arguments.sharp.as_deref())?;
+    let sets = match of_suite::folders(folder)? {
+        Some(_) if arguments.sharp.is_some() => {
+            return Err(Failure::error(
+                "--sharp is one folder, a suite has several",
+                format!("verify the folders in {} one by one", folder.display()),
+            ));
+        }
+        Some(sets) => sets,
+        None => vec![folder.to_owned()],
+    };
+    let mut findings = verify::Findings::default();
+    for set in sets {
+        let found = verify::verify(&set, arguments.sharp.as_deref())?;
+        findings.sound += found.sound;
+        findings.problems.extend(found.problems);
+    }
     for problem in &findings.problems {
         workspace::print_line(problem);
     }

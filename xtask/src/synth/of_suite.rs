@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::count;
 use super::make::{Job, Made};
@@ -103,6 +103,45 @@ pub(crate) fn run(suite: &Suite, out: &Path) -> Result<Made> {
     };
     record::write(&out.join(SUITE_FILE), &record)?;
     Ok(total)
+}
+
+/// The part of a [`SuiteRecord`] that says which folders of pairs there are.
+#[derive(Deserialize)]
+struct Folders {
+    domains: Vec<Folder>,
+}
+
+#[derive(Deserialize)]
+struct Folder {
+    name: String,
+}
+
+/// The folders of pairs below the folder of a suite; `None` when it is none.
+///
+/// # Errors
+/// A damaged record.
+pub(crate) fn folders(out: &Path) -> Result<Option<Vec<PathBuf>>> {
+    let file = out.join(SUITE_FILE);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let record: Folders = record::read(&file)?;
+    let is_name = |name: &str| {
+        let mut parts = Path::new(name).components();
+        matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
+    };
+    anyhow::ensure!(
+        record.domains.iter().all(|domain| is_name(&domain.name)),
+        "{} names folders outside its own",
+        file.display()
+    );
+    Ok(Some(
+        record
+            .domains
+            .iter()
+            .map(|domain| out.join(&domain.name))
+            .collect(),
+    ))
 }
 
 fn domain_record(group: &Group) -> DomainRecord<'_> {
