@@ -109,6 +109,16 @@ pub(crate) fn photos(cache: Option<&Path>, name: &str, label: &str) -> Result<Sp
     photos::of_split(&catalogue, &cache, name, label)
 }
 
+/// Whether a set has been fetched or adopted.
+///
+/// # Errors
+/// A set that does not exist, or a receipt that cannot be read.
+pub(crate) fn is_here(cache: Option<&Path>, name: &str) -> Result<bool> {
+    let (catalogue, cache) = places(cache)?;
+    catalogue.get(name)?;
+    Ok(cache.receipt(name)?.is_some())
+}
+
 /// What the split `label` of a set may be used for.
 ///
 /// # Errors

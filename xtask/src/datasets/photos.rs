@@ -55,16 +55,27 @@ pub(crate) fn of_split(
     label: &str,
 ) -> Result<SplitPhotos> {
     let (entry, split) = find_split(catalogue, name, label)?;
-    let (_, folder) = cache.find(name)?;
-    let photos = photos_in(&folder, &entry, &split)?;
-    if photos.sharp.is_empty() && photos.pairs.is_empty() {
-        return Err(Failure::error(
-            format!(
-                "the split {label} of {name} has no photo in {}",
-                folder.display()
-            ),
+    let (receipt, folder) = cache.find(name)?;
+    let damaged = |what: String| {
+        Failure::error(
+            format!("{name} in {} is damaged: {what}", folder.display()),
             format!("cargo xtask datasets verify {name}"),
-        ));
+        )
+    };
+    if let Some(file) = receipt.damage(&folder).first() {
+        return Err(damaged(format!("{file} is gone or has another length")));
+    }
+    let photos = photos_in(&folder, &entry, &split)?;
+    let found = if split.pairing.is_some() {
+        photos.pairs.len()
+    } else {
+        photos.sharp.len()
+    };
+    if found as u64 != split.count {
+        return Err(damaged(format!(
+            "the split {label} has {found} photos or pairs, expected {}",
+            split.count
+        )));
     }
     Ok(photos)
 }
