@@ -37,10 +37,10 @@ pub struct BlurMix {
     pub schema_version: u32,
     /// The families, each at most once.
     pub families: Vec<WeightedFamily>,
-    /// Range of the anxiety of camera shakes, drawn evenly; see [`Blur::CameraShake`].
+    /// Range of the anxiety of camera shakes, drawn evenly; see [`Blur::CameraShake`](crate::Blur::CameraShake).
     pub camera_shake_anxiety: [f32; 2],
     /// Range of the share of the trajectory of camera shakes, drawn evenly in its logarithm; see
-    /// [`Blur::CameraShake`].
+    /// [`Blur::CameraShake`](crate::Blur::CameraShake).
     pub camera_shake_exposure: [f32; 2],
     /// Range of minor over major standard deviation of Gaussians, drawn evenly; `[1, 1]` is isotropic.
     pub gaussian_axis_ratio: [f32; 2],
