@@ -44,6 +44,34 @@ pub enum Error {
         /// Files that could not be read or are too small.
         skipped: usize,
     },
+    /// A folder of pairs holds no usable pair.
+    #[error("{}: no usable pair of a blurry and a sharp picture; {}", folder.display(), match first {
+        Some(reason) => format!("{skipped} were skipped, first {reason}"),
+        None => "no file matches `blurry`".to_owned(),
+    })]
+    NoPairs {
+        /// The folder.
+        folder: PathBuf,
+        /// Blurry pictures that cannot be used.
+        skipped: usize,
+        /// Why the first of them cannot.
+        first: Option<String>,
+    },
+    /// A picture that could be read when the run started cannot be read now.
+    #[error("{}: was there when the run started and cannot be used any more", path.display())]
+    DataLost {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<image_io::Error>,
+    },
+    /// A picture has another size than when the run started.
+    #[error("{}: changed while the run was going on", path.display())]
+    DataChanged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The run folder holds another run.
     #[error("{}: holds a training run already", path.display())]
     RunExists {

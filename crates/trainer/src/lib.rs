@@ -1,24 +1,34 @@
 #![doc = include_str!("../README.md")]
 
+mod cache;
 mod config;
+mod data;
 mod error;
 mod folder;
+mod loader;
 mod loss;
 mod noise_levels;
 mod optimizer;
+mod pair_folder;
 mod pairs;
 mod photos;
+mod picture;
 mod random;
+mod real_pairs;
 mod run;
 mod state;
 mod validation;
 
+pub use cache::ImageCache;
 pub use config::{Loss, SCHEMA_VERSION, TrainConfig};
+pub use data::DataSet;
 pub use error::{Error, Result};
 pub use folder::files;
+pub use loader::{Batch, Loader};
 pub use noise_levels::NoiseLevels;
 pub use optimizer::{AdamW, Parameter};
-pub use pairs::{Batch, Loader, Pair, PairSource};
+pub use pair_folder::{PairFolder, Pairing, PairingRule, Replace, Scene};
+pub use pairs::{Pair, PairSource, Sampling, Source};
 pub use photos::{Photo, PhotoSet};
 pub use run::{Event, Outcome, run};
 pub use validation::{Quality, Report, Validation};

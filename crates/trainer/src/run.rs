@@ -11,13 +11,14 @@ use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
 use tch::{Device, Tensor, nn};
 
+use crate::data::DataSet;
 use crate::folder::{RunFolder, files};
+use crate::loader::{Batch, Loader};
 use crate::loss::batch_loss;
 use crate::noise_levels::NoiseLevels;
 use crate::optimizer::AdamW;
-use crate::pairs::{Batch, Loader, PairSource};
-use crate::photos::PhotoSet;
-use crate::validation::{Report, Validation};
+use crate::pair_folder::PairFolder;
+use crate::validation::Report;
 use crate::{Error, Result, TrainConfig, state};
 
 /// Non-finite steps in a row after which training stops.
@@ -31,7 +32,7 @@ pub enum Event {
     Started {
         /// Parameters of the model.
         parameters: i64,
-        /// Photographs for training.
+        /// Photographs for training; pairs of folders are told by a note.
         photos: usize,
         /// Files that were not usable, with reasons.
         skipped: Vec<String>,
@@ -97,35 +98,18 @@ pub fn run(
 ) -> Result<Outcome> {
     config.validate()?;
     let folder = RunFolder::prepare(config, resume)?;
-    let side = config.crop.max(config.validation_crop);
-    let set = PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?;
-    let (skipped, data_sha256) = (set.skipped.clone(), set.sha256.clone());
-    let only = (set.photos.len() == 1).then(|| set.photos.clone());
-    let (training, held_out) = set.split(config.validation_photos);
-    let photos = training.len();
-    let source = Arc::new(PairSource::new(
+    let DataSet {
         training,
-        config.blur.clone(),
-        config.crop,
-        config.seed,
-    )?);
-    let held_out = match only {
-        Some(photo) => {
-            let _ = observe(Event::Note(
-                "only one photograph: it serves for validation as well".into(),
-            ));
-            photo
-        }
-        None => held_out,
-    };
-    let validation_source = PairSource::new(
-        held_out,
-        config.blur.clone(),
-        config.validation_crop,
-        config.seed,
-    )?;
-    let validation = Validation::new(&validation_source, config.validation_crops, config.seed)?;
-    drop(validation_source);
+        validation,
+        photos,
+        skipped,
+        notes,
+        sha256: data_sha256,
+        ..
+    } = DataSet::open(config)?;
+    for note in notes {
+        let _ = observe(Event::Note(note));
+    }
 
     tch::manual_seed(config.seed as i64);
     let store = nn::VarStore::new(device);
@@ -161,12 +145,16 @@ pub fn run(
     });
 
     let levels = NoiseLevels::new(config)?;
-    let mut loader = Loader::start(source, config.batch, first);
+    let source = Arc::clone(&training);
+    let mut loader = Loader::start(source, config.batch, first, config.loader_threads);
     let started = Instant::now();
     let (mut step, mut non_finite, mut interrupted) = (first, 0, false);
     let mut report = Report::new();
     while step < config.steps && !interrupted {
         let batch = loader.next_batch()?;
+        for note in training.take_notes() {
+            let _ = observe(Event::Note(note));
+        }
         let batch = Batch {
             sharp: batch.sharp.f_to_device(device)?,
             blurry: batch.blurry.f_to_device(device)?,
@@ -287,6 +275,7 @@ fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report)
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
+        pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),
         ..config.clone()
     };

@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use crate::optimizer::{AdamW, Parameter};
+use crate::pair_folder::PairFolder;
 use crate::{Error, Result, TrainConfig};
 
 const METADATA_KEY: &str = "msdeblur_training";
@@ -84,7 +85,7 @@ pub(crate) fn save(
 
 /// Settings that may change when a run is resumed: its length, the learning rate and its schedule, cadence, how it is
 /// validated, names and folders. Everything else decides what a step is.
-const MAY_CHANGE: [&str; 14] = [
+const MAY_CHANGE: [&str; 16] = [
     "name",
     "photos",
     "data_description",
@@ -99,11 +100,21 @@ const MAY_CHANGE: [&str; 14] = [
     "validate_every",
     "checkpoint_every",
     "log_every",
+    "cache_megabytes",
+    "loader_threads",
 ];
 
 /// Names of the settings that differ and must not.
 fn differences(saved: &TrainConfig, now: &TrainConfig) -> Result<Vec<String>, serde_json::Error> {
-    let (saved, now) = (serde_json::to_value(saved)?, serde_json::to_value(now)?);
+    let comparable = |config: &TrainConfig| {
+        // Where pairs lie may change as well; what they are is compared by their hash.
+        let pairs = config.pairs.iter().map(PairFolder::portable).collect();
+        serde_json::to_value(TrainConfig {
+            pairs,
+            ..config.clone()
+        })
+    };
+    let (saved, now) = (comparable(saved)?, comparable(now)?);
     let names = now.as_object().into_iter().flat_map(|fields| fields.keys());
     Ok(names
         .filter(|name| !MAY_CHANGE.contains(&name.as_str()) && saved.get(name) != now.get(name))
