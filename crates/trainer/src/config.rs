@@ -95,7 +95,7 @@ pub struct TrainConfig {
     /// blurred; `[1, 1]` for none.
     #[serde(default = "no_jitter")]
     pub scale_jitter: [f64; 2],
-    /// Crops that are taken of a picture, on average, before others are decoded; 1 for crops of any picture at any time. Eight or so
+    /// Crops that are taken of a picture, on average, before others are decoded; 1 for crops of any picture at any time. 32 or so
     /// where the pictures are many more than `cache_megabytes` holds.
     #[serde(default = "one_crop")]
     pub crops_per_photo: usize,

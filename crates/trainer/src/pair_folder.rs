@@ -7,7 +7,7 @@ use image_io::Limits;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::photos::{collect, too_small};
+use crate::photos::{Links, collect, too_small};
 use crate::{Error, Result};
 
 /// A folder with real pairs, in the words of the manifests of data sets.
@@ -156,12 +156,15 @@ impl PairFolder {
 
     /// Lists and pairs the files; looks at headers alone. Both pictures must have the same size, with no side below `minimum`.
     pub(crate) fn find(&self, minimum: usize) -> Result<FoundPairs> {
-        let mut files = Vec::new();
-        collect(&self.folder, &mut HashSet::new(), &mut files)?;
-        let mut names: Vec<String> = files
-            .iter()
-            .filter_map(|file| slashed(file.strip_prefix(&self.folder).ok()?))
-            .collect();
+        let (mut files, mut names, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        // Several pairs may share a sharp picture through links.
+        collect(&self.folder, Links::Kept, &mut HashSet::new(), &mut files)?;
+        for file in files {
+            match file.strip_prefix(&self.folder).ok().and_then(slashed) {
+                Some(name) => names.push(name),
+                None => skipped.push(format!("{}: its name is not Unicode", file.display())),
+            }
+        }
         names.sort();
         let (blurry, sharp) = (
             matching(&names, &self.blurry),
@@ -176,7 +179,7 @@ impl PairFolder {
                 self.examine(blurry, sharp, minimum)
             })
             .collect();
-        let (mut pairs, mut skipped) = (Vec::new(), Vec::new());
+        let mut pairs = Vec::new();
         for result in paired {
             match result {
                 Ok(pair) => pairs.push(pair),

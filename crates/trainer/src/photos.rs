@@ -34,10 +34,20 @@ pub struct PhotoSet {
     pub sha256: String,
 }
 
-/// Lists the image files below `folder`, each file once: `seen` holds the real paths of files and folders, so that
+/// What happens to a second name of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// It is a file of its own.
+    Kept,
+    /// It is passed over.
+    Once,
+}
+
+/// Lists the image files below `folder`: `seen` holds the real paths of folders, and of files with [`Links::Once`], so that
 /// links that lead in circles and folders that are given twice do no harm.
 pub(crate) fn collect(
     folder: &Path,
+    links: Links,
     seen: &mut HashSet<PathBuf>,
     files: &mut Vec<PathBuf>,
 ) -> Result<()> {
@@ -52,11 +62,11 @@ pub(crate) fn collect(
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.is_dir() {
-            collect(&path, seen, files)?;
+            collect(&path, links, seen, files)?;
         } else if image_io::is_supported(&path)
             && path
                 .canonicalize()
-                .is_ok_and(|real_path| seen.insert(real_path))
+                .is_ok_and(|real_path| links == Links::Kept || seen.insert(real_path))
         {
             files.push(path);
         }
@@ -109,7 +119,7 @@ impl PhotoSet {
     pub fn read_into(folders: &[PathBuf], minimum: usize, cache: &Arc<ImageCache>) -> Result<Self> {
         let (mut files, mut seen) = (Vec::new(), HashSet::new());
         for folder in folders {
-            collect(folder, &mut seen, &mut files)?;
+            collect(folder, Links::Once, &mut seen, &mut files)?;
         }
         files.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
         let mut found: Vec<(Photo, String)> = Vec::new();

@@ -399,6 +399,17 @@ fn pairs_made_from_photos_by_name_train_as_well() {
         "one photograph is set aside under both conditions"
     );
     assert_eq!(notes(&config, false).0.unwrap().step, 4);
+
+    // The sharp pictures of a condition may be links to those of another.
+    #[cfg(unix)]
+    for name in ["0.png", "1.png"] {
+        let [first, second] =
+            ["disc/3", "line/2"].map(|condition| set.join(condition).join("sharp").join(name));
+        std::fs::remove_file(&second).unwrap();
+        std::os::unix::fs::symlink(first, second).unwrap();
+    }
+    let data = DataSet::open(&config).unwrap();
+    assert_eq!((data.pairs, data.skipped.len()), (2, 0));
 }
 
 #[test]
