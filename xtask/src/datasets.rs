@@ -81,11 +81,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print the folder of a set, and nothing else
+    /// Print the folder of a set or of one of its splits, and nothing else
     Path {
         /// Name of the set
         #[arg(value_name = "NAME")]
         name: String,
+        /// The folder with the files of this split alone, such as `train` [default: the whole set]
+        #[arg(long, value_name = "LABEL")]
+        split: Option<String>,
     },
 }
 
@@ -107,6 +110,16 @@ fn places(cache: Option<&Path>) -> Result<(Catalogue, Cache)> {
 pub(crate) fn photos(cache: Option<&Path>, name: &str, label: &str) -> Result<SplitPhotos> {
     let (catalogue, cache) = places(cache)?;
     photos::of_split(&catalogue, &cache, name, label)
+}
+
+/// Whether a set has been fetched or adopted.
+///
+/// # Errors
+/// A set that does not exist, or a receipt that cannot be read.
+pub(crate) fn is_here(cache: Option<&Path>, name: &str) -> Result<bool> {
+    let (catalogue, cache) = places(cache)?;
+    catalogue.get(name)?;
+    Ok(cache.receipt(name)?.is_some())
 }
 
 /// What the split `label` of a set may be used for.
@@ -174,9 +187,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 },
             ))
         }),
-        Command::Path { name } => {
-            catalogue.get(name)?;
-            let (_, data) = cache.find(name)?;
+        Command::Path { name, split } => {
+            let data = match split {
+                Some(label) => photos::folder_of_split(&catalogue, &cache, name, label)?,
+                None => {
+                    catalogue.get(name)?;
+                    cache.find(name)?.1
+                }
+            };
             workspace::print_line(&data.display().to_string());
             Ok(())
         }

@@ -28,13 +28,27 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What can be done about `error`: one hint for each [`Failure`] in its chain.
+fn hints(error: &anyhow::Error) -> impl Iterator<Item = &str> {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Failure>())
+        .map(|failure| failure.hint.as_str())
+}
+
+/// `what: cause`, and below it a line for each hint but `known`, for an error that stands in the text of another.
+pub(crate) fn with_hints(error: &anyhow::Error, known: &str) -> String {
+    let lines = hints(error)
+        .filter(|hint| *hint != known)
+        .map(|hint| format!("\n    hint: {hint}"));
+    std::iter::once(format!("{error:#}")).chain(lines).collect()
+}
+
 /// Prints `error: what: cause` and one `hint:` line for each hint in the chain, to standard error.
 pub(crate) fn print(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
-    for cause in error.chain() {
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            eprintln!("hint: {}", failure.hint);
-        }
+    for hint in hints(error) {
+        eprintln!("hint: {hint}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use blur_synth::{Condition, RECIPE_SCHEMA_VERSION, Recipe};
 use globset::Glob;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::datasets::{self, Role, SplitPhotos};
 use crate::failure::Failure;
@@ -30,9 +30,9 @@ pub(crate) struct Suite {
     seed: u64,
     /// Width and height of the crops, the most detailed part of each photo; whole photos when absent.
     pub(crate) crop: Option<[usize; 2]>,
-    /// Names of the conditions that the model is trained for; all others are out of its domain.
+    /// What the model is trained for; everything else is out of its domain.
     #[serde(default)]
-    pub(crate) in_domain: Vec<String>,
+    pub(crate) in_domain: Vec<InDomain>,
     /// Ways to degrade a photo.
     #[serde(default)]
     conditions: Vec<Condition>,
@@ -42,6 +42,28 @@ pub(crate) struct Suite {
     /// Sets with real blur, which is not made but found.
     #[serde(default)]
     pub(crate) real: Vec<RealPairs>,
+}
+
+/// A condition on photos of one kind.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InDomain {
+    /// Name of the domain.
+    domain: String,
+    /// Name of the condition.
+    condition: String,
+}
+
+/// Published ways to score a pair; they give different numbers.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Protocol {
+    /// Mean over images of PSNR and SSIM on red, green and blue in [0, 255].
+    Rgb,
+    /// The same on the luma of BasicSR.
+    BasicsrY,
+    /// Aligned to the sharp photo first, as RealBlur asks.
+    Realblur,
 }
 
 /// Photos of one kind.
@@ -55,7 +77,7 @@ pub(crate) struct Domain {
     /// Its split, `NAME` or `NAME/VARIANT`.
     pub(crate) split: String,
     /// At most so many photos, spread evenly; all when absent.
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Globs of the names of the conditions; all when absent.
     conditions: Option<Vec<String>>,
 }
@@ -72,8 +94,8 @@ pub(crate) struct RealPairs {
     pub(crate) split: String,
     /// At most so many pairs, spread evenly; all when absent.
     limit: Option<u32>,
-    /// The protocol by which its pairs are scored.
-    pub(crate) protocol: String,
+    /// How its pairs are scored.
+    pub(crate) protocol: Protocol,
 }
 
 /// Photos of one domain and what is done to them.
@@ -82,6 +104,14 @@ pub(crate) struct Group {
     pub(crate) recipe: Recipe,
     pub(crate) folder: PathBuf,
     pub(crate) photos: Vec<SharpPhoto>,
+}
+
+impl Group {
+    /// How many of the photos are used.
+    pub(crate) fn photos_used(&self) -> usize {
+        let limit = self.domain.limit.map_or(usize::MAX, |limit| limit as usize);
+        self.photos.len().min(limit)
+    }
 }
 
 /// Reads a suite by its name in `datasets/suites`, or a file, and checks it.
@@ -127,11 +157,14 @@ fn read(path: &Path) -> Result<Suite> {
         toml::from_str(&text).with_context(|| format!("{} is no suite", path.display()))?;
     let problems = suite.problems();
     if !problems.is_empty() {
-        anyhow::bail!(
-            "{} is not right:\n  {}",
-            path.display(),
-            problems.join("\n  ")
-        );
+        return Err(Failure::error(
+            format!(
+                "{} is not right:\n  {}",
+                path.display(),
+                problems.join("\n  ")
+            ),
+            "datasets/README.md says how a suite is written",
+        ));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     for condition in &mut suite.conditions {
@@ -162,8 +195,13 @@ impl Suite {
             problems.push(format!("crop = [{width}, {height}] (at least 8 each)"));
         }
         let known = |name: &str| self.conditions.iter().any(|other| other.name == name);
-        for name in self.in_domain.iter().filter(|name| !known(name)) {
-            problems.push(format!("in_domain: there is no condition {name}"));
+        for InDomain { domain, condition } in &self.in_domain {
+            if !known(condition) {
+                problems.push(format!("in_domain: there is no condition {condition}"));
+            }
+            if !self.domains.iter().any(|other| other.name == *domain) {
+                problems.push(format!("in_domain: there is no domain {domain}"));
+            }
         }
         let mut names = std::collections::HashSet::new();
         for domain in &self.domains {
@@ -227,25 +265,32 @@ impl Suite {
     ///
     /// # Errors
     /// A data set that is not here.
-    pub(crate) fn groups(&self) -> Result<Vec<Group>> {
+    pub(crate) fn groups(&self, cache: Option<&Path>) -> Result<Vec<Group>> {
         self.domains
             .iter()
-            .map(|domain| self.group(domain))
+            .map(|domain| self.group(cache, domain))
             .collect()
     }
 
-    /// The pairs of a set with real blur, if it has been fetched.
+    /// The pairs of a set with real blur; `None` when it has not been fetched.
     ///
     /// # Errors
-    /// A data set that is not here.
-    pub(crate) fn real_pairs(&self, real: &RealPairs) -> Result<SplitPhotos> {
-        let mut found = datasets::photos(cache().as_deref(), &real.dataset, &real.split)?;
+    /// A set that is here and damaged.
+    pub(crate) fn real_pairs(
+        &self,
+        cache: Option<&Path>,
+        real: &RealPairs,
+    ) -> Result<Option<SplitPhotos>> {
+        if !datasets::is_here(cache, &real.dataset)? {
+            return Ok(None);
+        }
+        let mut found = datasets::photos(cache, &real.dataset, &real.split)?;
         found.pairs = synth::spread(found.pairs, real.limit);
-        Ok(found)
+        Ok(Some(found))
     }
 
-    fn group(&self, domain: &Domain) -> Result<Group> {
-        let found = datasets::photos(cache().as_deref(), &domain.dataset, &domain.split)?;
+    fn group(&self, cache: Option<&Path>, domain: &Domain) -> Result<Group> {
+        let found = datasets::photos(cache, &domain.dataset, &domain.split)?;
         let photos: Vec<SharpPhoto> = found
             .sharp
             .into_iter()
@@ -274,20 +319,15 @@ impl Suite {
             domain: domain.clone(),
             recipe: self.recipe(conditions),
             folder: found.folder,
-            photos: synth::spread(photos, domain.limit),
+            photos,
         })
     }
-}
-
-/// Where data are kept, when the user says so.
-fn cache() -> Option<PathBuf> {
-    std::env::var_os("MSDEBLUR_DATASETS").map(PathBuf::from)
 }
 
 /// Suites measure: photos for learning and tuning have no place in them.
 fn role_problem(place: &str, dataset: &str, split: &str) -> Option<String> {
     match datasets::role(dataset, split) {
-        Ok(Role::Test | Role::Demo) => None,
+        Ok(Role::Test) => None,
         Ok(role) => Some(format!(
             "{place}: the split {split} of {dataset} is for `{}`, a suite may only use `test`",
             role.name()

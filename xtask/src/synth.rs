@@ -14,11 +14,10 @@ mod source;
 mod tests;
 mod verify;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{ArgGroup, Args};
 
 use crate::failure::Failure;
@@ -39,16 +38,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", requires_all = ["sharp", "out"])]
     recipe: Option<PathBuf>,
     /// Make the pairs of a suite of datasets/suites, or of a file, from fetched data sets; needs --out
-    #[arg(long, value_name = "NAME|FILE", requires = "out", conflicts_with_all = ["sharp", "crop"])]
+    #[arg(long, value_name = "NAME|FILE", requires = "out", conflicts_with_all = ["sharp", "crop", "photos"])]
     suite: Option<String>,
     /// Make every pair of a folder again and compare; --sharp says where the sharp photos are now
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["out", "crop", "photos"])]
     verify: Option<PathBuf>,
     /// Draw all scenarios in all severities on one sheet (PNG), of the first photo in --sharp
-    #[arg(long, value_name = "FILE", requires = "sharp")]
+    #[arg(long, value_name = "FILE", requires = "sharp", conflicts_with_all = ["out", "crop", "photos"])]
     sheet: Option<PathBuf>,
     /// Print the table of the PSNR of blurry pictures for all scenarios and severities; needs --sharp
-    #[arg(long, requires = "sharp")]
+    #[arg(long, requires = "sharp", conflicts_with_all = ["out", "crop"])]
     severities: bool,
     /// Folder with sharp photos
     #[arg(long, value_name = "FOLDER")]
@@ -59,9 +58,12 @@ pub(crate) struct Arguments {
     /// Use only the most detailed part of each photo, of this size in pixels, such as 256x256
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_crop)]
     crop: Option<[usize; 2]>,
-    /// Use only this many photos, spread evenly over the folder
+    /// Use only this many photos (or groups of frames), spread evenly over the folder
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     photos: Option<u32>,
+    /// Where data sets are kept, for --suite [default: datasets/cache]
+    #[arg(long, value_name = "FOLDER", env = "MSDEBLUR_DATASETS")]
+    cache: Option<PathBuf>,
 }
 
 fn parse_crop(text: &str) -> Result<[usize; 2], String> {
@@ -81,20 +83,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return verify_folder(folder, arguments);
     }
     if let (Some(name), Some(out)) = (&arguments.suite, &arguments.out) {
-        return make_suite(name, out);
+        return make_suite(name, arguments.cache.as_deref(), out);
     }
     let photos = arguments
         .sharp
         .as_deref()
         .map(photos::in_folder)
-        .transpose()?
-        .map(|photos| spread(photos, arguments.photos));
+        .transpose()?;
     let photos = photos.unwrap_or_default();
     if let (Some(file), Some(photo)) = (&arguments.sheet, photos.first()) {
         return sheet::run(file, photo);
     }
     if arguments.severities {
-        let table = severities::table(&photos)?;
+        let table = severities::table(&spread(photos, arguments.photos))?;
         workspace::print_line(table.trim_end());
         return Ok(());
     }
@@ -107,12 +108,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "give all three",
         ));
     };
+    refuse_inside(out, folder)?;
     let recipe = recipe_file::read(recipe)?;
     let start = Instant::now();
     let made = Job {
         recipe: &recipe,
         folder,
         photos: &photos,
+        limit: arguments.photos,
         crop: arguments.crop,
         out,
     }
@@ -140,7 +143,22 @@ pub(crate) fn spread<T>(mut items: Vec<T>, count: Option<u32>) -> Vec<T> {
 }
 
 fn verify_folder(folder: &Path, arguments: &Arguments) -> Result<()> {
-    let findings = verify::verify(folder, arguments.sharp.as_deref())?;
+    let sets = match of_suite::folders(folder)? {
+        Some(_) if arguments.sharp.is_some() => {
+            return Err(Failure::error(
+                "--sharp is one folder, a suite has several",
+                format!("verify the folders in {} one by one", folder.display()),
+            ));
+        }
+        Some(sets) => sets,
+        None => vec![folder.to_owned()],
+    };
+    let mut findings = verify::Findings::default();
+    for set in sets {
+        let found = verify::verify(&set, arguments.sharp.as_deref())?;
+        findings.sound += found.sound;
+        findings.problems.extend(found.problems);
+    }
     for problem in &findings.problems {
         workspace::print_line(problem);
     }
@@ -154,15 +172,40 @@ fn verify_folder(folder: &Path, arguments: &Arguments) -> Result<()> {
     }
     Err(Failure::error(
         format!("{} is not what its records say", folder.display()),
-        "delete what is named above and run the same `synth` command again; it makes only what is missing",
+        "if the sharp photos are elsewhere now, say where with --sharp FOLDER; else run the same `synth` command again, which makes what is damaged anew, and delete what belongs to no pair",
     ))
 }
 
-fn make_suite(name: &str, out: &Path) -> Result<()> {
+/// Pairs among the sharp photos would be taken for sharp photos by the next call.
+fn refuse_inside(out: &Path, photos: &Path) -> Result<()> {
+    // Of a folder that does not exist yet, the part that does counts.
+    let existing = out.ancestors().find_map(|part| {
+        let part = if part.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            part
+        };
+        part.canonicalize().ok()
+    });
+    let photos = photos.canonicalize().ok();
+    if let (Some(out), Some(photos)) = (existing, photos)
+        && out.starts_with(&photos)
+    {
+        return Err(Failure::error(
+            format!(
+                "--out lies in the folder of sharp photos, {}",
+                photos.display()
+            ),
+            "give a folder beside it; otherwise the next call would take pairs for sharp photos",
+        ));
+    }
+    Ok(())
+}
+
+fn make_suite(name: &str, cache: Option<&Path>, out: &Path) -> Result<()> {
     let start = Instant::now();
     let suite = suite::load(name)?;
-    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    let made = of_suite::run(&suite, out)?;
+    let made = of_suite::run(&suite, cache, out)?;
     report(&made, &out.display().to_string(), start)
 }
 

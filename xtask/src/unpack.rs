@@ -2,8 +2,10 @@
 //!
 //! An archive is refused as a whole, before anything is written, when any of its entries is something that only a
 //! hostile or broken archive has: a name that leads out of the folder, a link, a device, the same name twice, a
-//! password, or contents of more than a thousand times the size of the archive.
+//! password, contents of more than a thousand times the size of the archive, or more entries or longer names than any
+//! archive has.
 
+mod bounded;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,8 @@ use crate::progress::{Progress, Unit};
 use crate::report;
 use crate::space;
 
-pub(crate) use self::tar::Stream;
+pub(crate) use self::bounded::Bounded;
+use self::tar::Stream;
 
 /// Deflate reaches about 1030 at best; real data stays far below.
 const MOST_EXPANSION: u64 = 1000;
@@ -106,21 +109,6 @@ pub(crate) fn unpack(
             "archives that can be read end in .zip, .whl, .tar, .tar.gz, .tgz, .tar.xz or .txz",
         )),
     }
-}
-
-/// Unpacks a tar archive that is decoded by the caller, as [`unpack`] does.
-///
-/// # Errors
-/// As [`unpack`].
-#[allow(dead_code)] // For packages that hold a tar archive.
-pub(crate) fn unpack_stream(
-    stream: &Stream,
-    folder: &Path,
-    limits: Limits,
-    what: &str,
-    place: impl Fn(&str) -> Option<PathBuf>,
-) -> Result<usize> {
-    tar::unpack(stream, folder, limits, what, &place)
 }
 
 /// What is known of an archive before anything of it is written.

@@ -11,7 +11,7 @@ use crate::layers::MovingObject;
 use crate::motion::{Motion, check_angle, check_linear, check_positive, check_shake};
 
 /// Most frames that [`Blur::FrameAverage`] takes.
-const MAX_FRAMES: u32 = 1000;
+const MAX_FRAMES: u32 = 999;
 
 /// One exact blur. Angles are in degrees, counter-clockwise from the direction of growing columns, as seen on the
 /// screen (rows grow downwards).
@@ -241,7 +241,7 @@ impl Blur {
                 check_center(center, &mut problems);
             }
             Self::FrameAverage { frames } => {
-                if frames % 2 == 0 || !(3..MAX_FRAMES).contains(&frames) {
+                if frames % 2 == 0 || !(3..=MAX_FRAMES).contains(&frames) {
                     problems.push(Problem::new("frames", frames, "odd, from 3 to 999"));
                 }
             }

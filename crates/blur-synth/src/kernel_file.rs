@@ -16,6 +16,13 @@ mod png;
 /// Most rows and columns of a kernel.
 const MAX_SIDE: usize = 2 * MAX_KERNEL_RADIUS + 1;
 
+/// Most numbers in all kernels of a file together: 127 of the largest kernels.
+const MAX_VALUES: usize = 1 << 23;
+/// Most kernels or variables in a file.
+const MAX_COUNT: usize = 4096;
+/// Names that an error lists.
+const LISTED: usize = 20;
+
 /// Why the bytes of a file are no kernel.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -92,10 +99,12 @@ pub enum KernelFileFault {
 }
 
 fn listed(names: &[String]) -> String {
-    if names.is_empty() {
-        "no variables".to_owned()
-    } else {
-        names.join(", ")
+    match names.len() {
+        0 => "no variables".to_owned(),
+        count if count > LISTED => {
+            format!("{} and {} more", names[..LISTED].join(", "), count - LISTED)
+        }
+        _ => names.join(", "),
     }
 }
 

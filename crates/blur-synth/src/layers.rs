@@ -15,8 +15,9 @@ use crate::random::SplitMix64;
 const HARMONICS: std::ops::RangeInclusive<u32> = 2..=5;
 /// Instants of the exposure for each pixel of the longer way.
 const INSTANTS_PER_PIXEL: f64 = 2.0;
-/// Most instants that an exposure is divided into.
-const MAX_INSTANTS: usize = 512;
+/// Most instants that an exposure is divided into. Only ways beyond 511 pixels, of a tangled trajectory, are sampled more
+/// coarsely than two instants a pixel.
+const MAX_INSTANTS: usize = 1024;
 
 /// The part of a picture that moves as an object: a rounded, irregular shape with a soft edge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -128,14 +129,18 @@ impl Outline {
     }
 
     /// Where the scene behind a place is taken from: the place itself where the object does not cover it all; inside,
-    /// the place mirrored at the outline, which continues the scene without a jump.
+    /// the place mirrored at the outline, which continues the scene without a jump at the outline. (In the middle of the
+    /// object, which only a way longer than the object uncovers, opposite sides meet.)
     fn behind(&self, place: [f64; 2]) -> [f64; 2] {
         let (distance, outline) = self.distances(place);
         let covered = outline - 0.5 * self.softness;
         if distance >= covered {
             return place;
         }
-        let factor = (2.0 * covered - distance) / distance.max(1e-9);
+        if distance < 1e-9 {
+            return [self.center[0] + 2.0 * covered, self.center[1]];
+        }
+        let factor = (2.0 * covered - distance) / distance;
         [
             self.center[0] + factor * (place[0] - self.center[0]),
             self.center[1] + factor * (place[1] - self.center[1]),

@@ -25,6 +25,7 @@ mod recipe;
 mod response;
 mod scenario;
 mod splat;
+mod unit;
 mod warp;
 
 pub use blur::Blur;

@@ -12,6 +12,7 @@ use crate::kernel::checked_radius;
 #[serde(tag = "path", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Motion {
     /// No movement.
+    #[serde(deserialize_with = "crate::unit::no_fields")]
     Still,
     /// Straight and uniform; see [`Blur::LinearMotion`](crate::Blur::LinearMotion).
     LinearMotion {

@@ -226,14 +226,15 @@ impl Condition {
             report("the list of kernels is empty".to_owned());
         }
         let mut inner = Vec::new();
+        // How far it reaches is asked too: a blur that is too large would fail for every photo.
         if let Some(mix) = &self.mix {
-            inner.push(mix.validate());
+            inner.push(mix.max_margin().map(drop));
         }
         if let Some(blur) = &self.blur {
-            inner.push(blur.validate());
+            inner.push(Degradation::noiseless(blur.clone()).margin().map(drop));
         }
         for kernel in self.kernels.iter().flatten() {
-            inner.push(Blur::CustomKernel(kernel.clone()).validate());
+            inner.push(kernel.kernel().map(drop));
         }
         // The camera is checked on a blur that is sound.
         let mut sound = Degradation::noiseless(Blur::disc(1.0));

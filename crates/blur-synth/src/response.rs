@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "curve", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Response {
     /// The curve of IEC 61966-2-1.
+    #[serde(deserialize_with = "crate::unit::no_fields")]
     Srgb,
     /// `encoded = linear^(1 / gamma)`; 1 leaves values alone.
     Gamma {

@@ -190,7 +190,20 @@ fn bad_arrays_are_refused_with_the_reason() {
                 &header("'<f8'", "(18446744073709551615, 257, 257)"),
                 &floats(&[1.0; 4]),
             ),
-            "fewer values",
+            "at most 4096 kernels",
+        ),
+        (
+            // 2^60 kernels of 32 bytes are 2^65 bytes, which a product of 64 bits takes for none.
+            npy(&header("'<f8'", "(1152921504606846976, 2, 2)"), &[]),
+            "at most 4096 kernels",
+        ),
+        (
+            npy(&header("'|u1'", "(5000, 1, 1)"), &[1; 5000]),
+            "at most 4096 kernels",
+        ),
+        (
+            npy(&header("'|u1'", "(200, 257, 257)"), &[1; 200 * 257 * 257]),
+            "8 million numbers",
         ),
         (
             npy(
@@ -252,6 +265,17 @@ fn bad_arrays_are_refused_with_the_reason() {
         message.starts_with("kernel file `mine.npy`: neither"),
         "{message}"
     );
+    for (kind, bytes) in [("|i1", 1), ("<i2", 2), (">i2", 2), ("<i4", 4), ("<i8", 8)] {
+        let message = fault(
+            &npy(
+                &header(&format!("'{kind}'"), "(1, 2)"),
+                &vec![0xFF; 2 * bytes],
+            ),
+            None,
+        )
+        .to_string();
+        assert!(message.contains("taps = -1 "), "{kind}: {message}");
+    }
     for name in ["npy.<f8", "png.8"] {
         let message = fault(&file(name).0, Some("f")).to_string();
         assert!(message.contains("file has no variables"), "{message}");
@@ -395,4 +419,24 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn many_small_variables_are_refused_together() {
+    let mut bytes = vec![b' '; 128];
+    bytes[..10].copy_from_slice(b"MATLAB 5.0");
+    bytes[124..].copy_from_slice(&[0, 1, b'I', b'M']);
+    let words = |words: [u32; 6]| words.map(u32::to_le_bytes).concat();
+    // An object, which is passed over: a matrix of 16 bytes with its flags alone.
+    let object = words([14, 16, 6, 8, 17, 0]);
+    bytes.extend(object.repeat(5000));
+    let error = CustomKernel::from_file_bytes("many", &bytes, None).unwrap_err();
+    assert!(
+        error.to_string().contains("more than 4096 variables"),
+        "{error}"
+    );
+    // Few of them are told by name, not refused.
+    bytes.truncate(128 + 50 * object.len());
+    let error = CustomKernel::from_file_bytes("few", &bytes, None).unwrap_err();
+    assert!(error.to_string().contains("and 30 more"), "{error}");
 }

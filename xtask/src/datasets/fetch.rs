@@ -16,7 +16,7 @@ use super::sources::huggingface::Hub;
 use super::sources::local::GivenFile;
 use super::sources::{self, Context, FetchedFile};
 use super::transfer::Transfer;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::report::{self, say};
 
 /// More problems than these are only counted.
@@ -291,12 +291,22 @@ impl Fetcher {
             }
         }
         if causes.len() == 1 {
-            let (_, error) = causes.remove(0);
+            let (source, error) = causes.remove(0);
+            // It has said just this, and what to do.
+            if matches!(source, Source::Local(_)) && given.is_none() {
+                return Err(error);
+            }
             return Err(error.context(format!("cannot fetch part {part} of {name}")));
         }
+        let hint = format!(
+            "look at {}; a copy from elsewhere can be given: cargo xtask datasets fetch {name} --from PATH",
+            entry.manifest.homepage
+        );
         let lines: Vec<String> = causes
             .iter()
-            .map(|(source, error)| format!("{}: {error:#}", source.kind()))
+            .map(|(source, error)| {
+                format!("{}: {}", source.kind(), failure::with_hints(error, &hint))
+            })
             .collect();
         Err(Failure::error(
             format!(
@@ -304,10 +314,7 @@ impl Fetcher {
                 lines.len(),
                 lines.join("\n")
             ),
-            format!(
-                "look at {}; a copy from elsewhere can be given: cargo xtask datasets fetch {name} --from PATH",
-                entry.manifest.homepage
-            ),
+            hint,
         ))
     }
 }

@@ -7,6 +7,7 @@ mod layouts;
 mod local;
 mod manifest;
 mod mirrors;
+mod paths;
 mod photos;
 #[cfg(unix)]
 mod pip;

@@ -27,6 +27,8 @@ use crate::space::{self, FreeSpace};
 
 /// A failure after this much more than ever before is counted as the first.
 const PROGRESS: u64 = 1 << 20;
+/// After so many bytes of unknown total it is looked whether the disk has room for as many again.
+const SPACE_STEP: u64 = 16 << 20;
 
 /// How downloads are made.
 pub(crate) struct Transfer {
@@ -44,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) longest_pause: Duration,
     /// A connection on which nothing comes for so long is taken for cut.
     pub(crate) idle: Duration,
+    /// Bytes that a file may have of which neither the manifest nor the server says how long it is.
+    pub(crate) most_bytes: u64,
     /// Waits.
     pub(crate) sleep: Box<dyn Fn(Duration)>,
     /// Asks for the free bytes of a file system.
@@ -59,6 +63,8 @@ impl Default for Settings {
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(120),
             idle: Duration::from_secs(60),
+            // More than twice the largest set of the field.
+            most_bytes: 256 << 30,
             sleep: Box::new(std::thread::sleep),
             free_space: Box::new(space::free),
             proxy: true,
@@ -93,6 +99,8 @@ pub(crate) enum Trouble {
 enum Setback {
     /// The next attempt may do better, after the pause that the server asks for.
     Passing(anyhow::Error, Option<Duration>),
+    /// Wrong at the end, and part of it was there before: the server may be right, and the part wrong. It is deleted.
+    Resumed(anyhow::Error),
     Lasting(Trouble),
 }
 
@@ -168,10 +176,17 @@ impl Transfer {
     pub(crate) fn download(&self, request: &Request) -> Result<FetchedFile, Trouble> {
         let partial = Partial::beside(request.path);
         let (mut failures, mut best) = (0_u32, 0);
+        let mut is_anew = false;
         loop {
             let (error, wait) = match self.attempt(request, &partial) {
                 Ok(fetched) => return Ok(fetched),
                 Err(Setback::Lasting(trouble)) => return Err(trouble),
+                Err(Setback::Resumed(error)) if is_anew => return Err(Trouble::Mirror(error)),
+                Err(Setback::Resumed(error)) => {
+                    report::say(format!("{}: {error:#}; beginning anew", request.url));
+                    (is_anew, best) = (true, 0);
+                    continue;
+                }
                 Err(Setback::Passing(error, wait)) => (error, wait),
             };
             let have = partial.len();
@@ -212,7 +227,7 @@ impl Transfer {
             have = partial.hash_into(&mut hasher).map_err(local)?;
             // A run that was killed between the last byte and the rename.
             if resume.total == Some(have) {
-                return finish(request, partial, hasher, have);
+                return finish(request, partial, hasher, have, true);
             }
         }
         let response = self.ask(request, resume.as_ref(), have)?;
@@ -265,8 +280,9 @@ impl Transfer {
             };
             partial.begin(&record).map_err(local)?;
         }
+        let is_resumed = have > 0;
         have = self.receive(request, partial, &mut hasher, response, have, total)?;
-        finish(request, partial, hasher, have)
+        finish(request, partial, hasher, have, is_resumed)
     }
 
     fn ask(
@@ -311,6 +327,7 @@ impl Transfer {
         progress.begin_at(have);
         let mut output = partial.append().map_err(local)?;
         let mut chunks = Chunks::of(response.into_body().into_reader(), self.settings.idle);
+        let mut next_look = have;
         loop {
             let chunk = match chunks.next() {
                 Ok(Some(chunk)) => chunk,
@@ -321,6 +338,10 @@ impl Transfer {
                     return Err(Setback::Passing(anyhow!(error).context(what), None));
                 }
             };
+            if total.is_none() {
+                let more = chunk.len() as u64;
+                self.bound(request, partial, have + more, &mut next_look)?;
+            }
             output.write(&chunk).map_err(local)?;
             hasher.update(&chunk);
             have += chunk.len() as u64;
@@ -340,6 +361,37 @@ impl Transfer {
             _ => Ok(have),
         }
     }
+
+    /// Stops a body of unknown length before a piece that makes it `have` bytes is written, when that is too long or
+    /// the disk is about to be full; nothing of it is left then.
+    fn bound(
+        &self,
+        request: &Request,
+        partial: &Partial,
+        have: u64,
+        next_look: &mut u64,
+    ) -> Result<(), Setback> {
+        let most = self.settings.most_bytes;
+        if have > most {
+            partial.discard().map_err(local)?;
+            let what = format!(
+                "the server does not say how long the file is, and sends more than {}",
+                report::megabytes(most)
+            );
+            return Err(mirror(anyhow!(what)));
+        }
+        if have < *next_look {
+            return Ok(());
+        }
+        *next_look = have + SPACE_STEP;
+        let folder = request.path.parent().unwrap_or(Path::new("."));
+        let free = self.free_space(folder);
+        let what = "the download, of which the server does not say how long it is, still";
+        space::require(folder, free, SPACE_STEP, what).map_err(|error| match partial.discard() {
+            Ok(()) => local(error),
+            Err(other) => local(other),
+        })
+    }
 }
 
 /// Compares what came with what is known, and gives it its name. What is wrong is deleted.
@@ -348,6 +400,7 @@ fn finish(
     partial: &Partial,
     hasher: Sha256,
     have: u64,
+    is_resumed: bool,
 ) -> Result<FetchedFile, Setback> {
     let sha256 = hash::hexadecimal(&hasher.finalize());
     let wrong = match (request.size, request.sha256) {
@@ -359,7 +412,11 @@ fn finish(
     };
     if let Some(wrong) = wrong {
         partial.discard().map_err(local)?;
-        return Err(mirror(anyhow!(wrong)));
+        let wrong = anyhow!(wrong);
+        return Err(match is_resumed {
+            true => Setback::Resumed(wrong),
+            false => mirror(wrong),
+        });
     }
     partial.finish(request.path).map_err(local)?;
     Ok(FetchedFile {

@@ -8,7 +8,7 @@ name = "probe"
 description = "for tests"
 seed = 1
 crop = [64, 64]
-in_domain = ["plain"]
+in_domain = [{ domain = "photos", condition = "plain" }]
 
 [[conditions]]
 name = "plain"
@@ -62,7 +62,10 @@ fn everything_that_is_wrong_is_said_at_once() {
     let wrong = SUITE
         .replace("schema_version = 1", "schema_version = 2")
         .replace("severity = 2", "severity = 7")
-        .replace("in_domain = [\"plain\"]", "in_domain = [\"plane\"]")
+        .replace(
+            "condition = \"plain\" }",
+            "condition = \"plane\" }, { domain = \"fotos\", condition = \"disc-2\" }",
+        )
         .replace("crop = [64, 64]", "crop = [64, 0]")
         .replace("name = \"photos\"", "name = \"../photos\"\nlimit = 0")
         .replace("disc-*", "dics-*");
@@ -71,6 +74,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         "schema_version = 2",
         "severity = 7",
         "no condition plane",
+        "no domain fotos",
         "crop = [64, 0]",
         "`../photos`",
         "limit = 0",

@@ -1,5 +1,6 @@
 //! Successive photos as frames of a film.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -37,26 +38,43 @@ pub(crate) fn count(condition: &Condition) -> Option<usize> {
     }
 }
 
-/// The frames of which photo number `middle` of a sorted list is the middle one: photos in a row in the same folder.
-/// Groups of `count` follow each other without overlap; `None` when it is not the middle of one.
-pub(crate) fn around(photos: &[SharpPhoto], middle: usize, count: usize) -> Option<&[SharpPhoto]> {
-    let folder = |photo: &SharpPhoto| {
-        photo
-            .path
-            .rfind('/')
-            .map(|slash| photo.path[..slash].to_owned())
-    };
-    let own = folder(&photos[middle]);
-    let before = photos[..middle]
-        .iter()
-        .rev()
-        .take_while(|photo| folder(photo) == own)
-        .count();
-    let half = count / 2;
-    let start = middle.checked_sub(half)?;
-    let frames = photos.get(start..start + count)?;
-    let is_middle = before >= half && (before - half).is_multiple_of(count);
-    (is_middle && frames.iter().all(|photo| folder(photo) == own)).then_some(frames)
+/// Groups of `count` photos that follow each other without a gap and without overlap, as numbers in a list of photos.
+///
+/// Photos are frames of one film when they lie in one folder and their names are equal but for the last number in them,
+/// which grows by one.
+pub(crate) fn groups(photos: &[SharpPhoto], count: usize) -> Vec<Vec<usize>> {
+    let mut films: BTreeMap<(&str, &str), Vec<(u64, usize)>> = BTreeMap::new();
+    for (index, photo) in photos.iter().enumerate() {
+        if let Some((before, number, after)) = numbered(&photo.path) {
+            films
+                .entry((before, after))
+                .or_default()
+                .push((number, index));
+        }
+    }
+    let mut groups = Vec::new();
+    for frames in films.values_mut() {
+        frames.sort_unstable();
+        for run in frames.chunk_by(|one, next| one.0.checked_add(1) == Some(next.0)) {
+            let whole = run.chunks_exact(count.max(1));
+            groups.extend(whole.map(|group| group.iter().map(|frame| frame.1).collect()));
+        }
+    }
+    groups
+}
+
+/// The last number in the name of a file, and what stands before and behind it in the path. Leading zeros are part of
+/// the number, so that `9` and `10` follow each other as `009` and `010` do.
+fn numbered(path: &str) -> Option<(&str, u64, &str)> {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    let is_digit = |character: char| character.is_ascii_digit();
+    let end = name + path[name..].rfind(is_digit)? + 1;
+    let start = path[name..end]
+        .rfind(|character| !is_digit(character))
+        .map_or(name, |at| {
+            name + at + path[name + at..].chars().next().map_or(1, char::len_utf8)
+        });
+    Some((&path[..start], path[start..end].parse().ok()?, &path[end..]))
 }
 
 /// Reads frames.
@@ -79,12 +97,7 @@ pub(crate) fn read(folder: &Path, frames: &[FrameRecord]) -> Result<Vec<Photo>> 
 mod tests {
     use super::*;
 
-    #[test]
-    fn groups_follow_each_other_within_a_folder() {
-        let names = [
-            "a/0.png", "a/1.png", "a/2.png", "a/3.png", "a/4.png", "a/5.png", "a/6.png", "b/0.png",
-            "b/1.png", "b/2.png",
-        ];
+    fn grouped<'a>(names: &[&'a str], count: usize) -> Vec<Vec<&'a str>> {
         let photos: Vec<SharpPhoto> = names
             .iter()
             .map(|name| SharpPhoto {
@@ -92,15 +105,45 @@ mod tests {
                 path: (*name).to_owned(),
             })
             .collect();
-        let middles = |count| -> Vec<&str> {
-            (0..photos.len())
-                .filter(|&index| around(&photos, index, count).is_some())
-                .map(|index| names[index])
-                .collect()
-        };
-        assert_eq!(middles(3), ["a/1.png", "a/4.png", "b/1.png"]);
-        assert_eq!(middles(7), ["a/3.png"]);
-        assert_eq!(middles(9), Vec::<&str>::new());
-        assert_eq!(around(&photos, 4, 3).unwrap()[2].path, "a/5.png");
+        let name = |index: usize| names[index];
+        groups(&photos, count)
+            .into_iter()
+            .map(|group| group.into_iter().map(name).collect())
+            .collect()
+    }
+
+    #[test]
+    fn groups_follow_each_other_within_a_folder() {
+        let names = [
+            "a/0.png", "a/1.png", "a/2.png", "a/3.png", "a/4.png", "b/0.png", "b/1.png", "b/2.png",
+        ];
+        assert_eq!(
+            grouped(&names, 3),
+            [
+                ["a/0.png", "a/1.png", "a/2.png"],
+                ["b/0.png", "b/1.png", "b/2.png"]
+            ]
+        );
+        assert_eq!(
+            grouped(&names, 5),
+            [["a/0.png", "a/1.png", "a/2.png", "a/3.png", "a/4.png"]]
+        );
+        assert!(grouped(&names, 7).is_empty());
+    }
+
+    #[test]
+    fn numbers_count_and_not_the_alphabet() {
+        let names = ["1.png", "10.png", "11.png", "2.png", "8.png", "9.png"];
+        assert_eq!(grouped(&names, 3), [["8.png", "9.png", "10.png"]]);
+        // A gap, another name and another format end a film.
+        assert!(grouped(&["1.png", "2.png", "4.png"], 3).is_empty());
+        assert!(grouped(&["a1.png", "b2.png", "a3.png"], 3).is_empty());
+        assert!(grouped(&["1.png", "2.jpg", "3.png"], 3).is_empty());
+        assert!(grouped(&["x.png", "y.png", "z.png"], 3).is_empty());
+        assert_eq!(
+            grouped(&["é7 (1).png", "é8 (1).png", "é7 (2).png", "é7 (3).png"], 3).len(),
+            1
+        );
+        assert!(grouped(&["99999999999999999999999.png"], 1).is_empty());
     }
 }

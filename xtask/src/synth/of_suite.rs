@@ -1,15 +1,16 @@
 //! All pairs of a suite.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use super::count;
 use super::make::{Job, Made};
 use super::record;
 use crate::report::say;
-use crate::suite::{Group, Suite};
+use crate::suite::{Group, InDomain, Protocol, Suite};
 
 /// The file of a [`SuiteRecord`] in its folder.
 const SUITE_FILE: &str = "suite.json";
@@ -20,8 +21,8 @@ struct SuiteRecord<'a> {
     schema_version: u32,
     suite: &'a str,
     description: &'a str,
-    /// Conditions that the default model is trained for.
-    in_domain: &'a [String],
+    /// What the default model is trained for.
+    in_domain: &'a [InDomain],
     domains: Vec<DomainRecord<'a>>,
     real: Vec<RealRecord<'a>>,
 }
@@ -42,7 +43,7 @@ struct RealRecord<'a> {
     dataset: &'a str,
     split: &'a str,
     /// How its pairs are scored.
-    protocol: &'a str,
+    protocol: Protocol,
     folder: PathBuf,
     /// Blurry and sharp, relative to the folder.
     pairs: Vec<(String, String)>,
@@ -53,20 +54,22 @@ struct RealRecord<'a> {
 ///
 /// # Errors
 /// A data set of a domain that is not here, or a folder that cannot be written.
-pub(crate) fn run(suite: &Suite, out: &Path) -> Result<Made> {
-    let groups = suite.groups()?;
+pub(crate) fn run(suite: &Suite, cache: Option<&Path>, out: &Path) -> Result<Made> {
+    let groups = suite.groups(cache)?;
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut total = Made::default();
     for group in &groups {
         say(format!(
             "{}: {} under {}",
             group.domain.name,
-            count(group.photos.len(), "photo"),
+            count(group.photos_used(), "photo"),
             count(group.recipe.conditions.len(), "condition")
         ));
         let made = Job {
             recipe: &group.recipe,
             folder: &group.folder,
             photos: &group.photos,
+            limit: group.domain.limit,
             crop: suite.crop,
             out: &out.join(&group.domain.name),
         }
@@ -81,16 +84,19 @@ pub(crate) fn run(suite: &Suite, out: &Path) -> Result<Made> {
     }
     let mut real = Vec::new();
     for set in &suite.real {
-        match suite.real_pairs(set) {
-            Ok(found) => real.push(RealRecord {
+        match suite.real_pairs(cache, set)? {
+            Some(found) => real.push(RealRecord {
                 name: &set.name,
                 dataset: &set.dataset,
                 split: &set.split,
-                protocol: &set.protocol,
+                protocol: set.protocol,
                 folder: found.folder,
                 pairs: found.pairs,
             }),
-            Err(error) => say(format!("{} is left out: {error:#}", set.name)),
+            None => say(format!(
+                "{} is left out, it is not here: cargo xtask datasets fetch {}",
+                set.name, set.dataset
+            )),
         }
     }
     let record = SuiteRecord {
@@ -105,12 +111,51 @@ pub(crate) fn run(suite: &Suite, out: &Path) -> Result<Made> {
     Ok(total)
 }
 
+/// The part of a [`SuiteRecord`] that says which folders of pairs there are.
+#[derive(Deserialize)]
+struct Folders {
+    domains: Vec<Folder>,
+}
+
+#[derive(Deserialize)]
+struct Folder {
+    name: String,
+}
+
+/// The folders of pairs below the folder of a suite; `None` when it is none.
+///
+/// # Errors
+/// A damaged record.
+pub(crate) fn folders(out: &Path) -> Result<Option<Vec<PathBuf>>> {
+    let file = out.join(SUITE_FILE);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let record: Folders = record::read(&file)?;
+    let is_name = |name: &str| {
+        let mut parts = Path::new(name).components();
+        matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
+    };
+    anyhow::ensure!(
+        record.domains.iter().all(|domain| is_name(&domain.name)),
+        "{} names folders outside its own",
+        file.display()
+    );
+    Ok(Some(
+        record
+            .domains
+            .iter()
+            .map(|domain| out.join(&domain.name))
+            .collect(),
+    ))
+}
+
 fn domain_record(group: &Group) -> DomainRecord<'_> {
     DomainRecord {
         name: &group.domain.name,
         dataset: &group.domain.dataset,
         split: &group.domain.split,
-        photos: group.photos.len(),
+        photos: group.photos_used(),
         conditions: group
             .recipe
             .conditions

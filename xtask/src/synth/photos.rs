@@ -44,6 +44,17 @@ impl SharpPhoto {
 /// # Errors
 /// A folder that cannot be read, that holds no photo, or two photos that differ only in their extension.
 pub(crate) fn in_folder(folder: &Path) -> Result<Vec<SharpPhoto>> {
+    if !folder.is_dir() {
+        let what = if folder.exists() {
+            "is not a folder"
+        } else {
+            "does not exist"
+        };
+        return Err(Failure::error(
+            format!("{} {what}", folder.display()),
+            "give a folder with sharp photos (PNG, JPEG, TIFF or WebP); its subfolders are read too",
+        ));
+    }
     let mut photos = Vec::new();
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
         let entry =

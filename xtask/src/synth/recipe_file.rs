@@ -1,5 +1,7 @@
 //! Recipes on the disk, and the kernels they name.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -47,10 +49,10 @@ pub(crate) fn read_kernels(condition: &mut Condition, folder: &Path) -> Result<(
     };
     let mut kernels = Vec::new();
     for pattern in &patterns {
-        // `FILE#VARIABLE` for files that hold several.
-        let (pattern, variable) = match pattern.split_once('#') {
-            Some((pattern, variable)) => (pattern, Some(variable)),
-            None => (pattern.as_str(), None),
+        // `FILE.mat#VARIABLE` for files that hold several.
+        let (pattern, variable) = match pattern.rsplit_once('#') {
+            Some((file, variable)) if file.ends_with(".mat") => (file, Some(variable)),
+            _ => (pattern.as_str(), None),
         };
         for file in matching(pattern, folder)? {
             let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();
@@ -85,11 +87,15 @@ fn matching(pattern: &str, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
 
 fn read_limited(path: &Path) -> Result<Vec<u8>> {
     let cannot_read = || format!("cannot read {}", path.display());
-    let size = std::fs::metadata(path).with_context(cannot_read)?.len();
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(cannot_read)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot_read)?;
     anyhow::ensure!(
-        size <= MAX_BYTES,
-        "{} has {size} bytes, more than any recipe or kernel",
+        bytes.len() as u64 <= MAX_BYTES,
+        "{} has more than {MAX_BYTES} bytes, more than any recipe or kernel",
         path.display()
     );
-    std::fs::read(path).with_context(cannot_read)
+    Ok(bytes)
 }

@@ -105,6 +105,12 @@ pub(crate) fn pixel_hash(photo: &Photo) -> String {
     hash::hexadecimal(&hasher.finalize())
 }
 
+/// The part of every record that says what the rest means.
+#[derive(Deserialize)]
+struct Version {
+    schema_version: u32,
+}
+
 /// Reads a record.
 ///
 /// # Errors
@@ -112,7 +118,14 @@ pub(crate) fn pixel_hash(photo: &Photo) -> String {
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not a sound record", path.display()))
+    let not_sound = || format!("{} is not a sound record", path.display());
+    let Version { schema_version } = serde_json::from_str(&text).with_context(not_sound)?;
+    anyhow::ensure!(
+        schema_version == SCHEMA_VERSION,
+        "{} has schema_version = {schema_version}, this program reads {SCHEMA_VERSION}",
+        path.display()
+    );
+    serde_json::from_str(&text).with_context(not_sound)
 }
 
 /// Writes a record whole or not at all.

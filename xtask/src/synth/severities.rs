@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use blur_synth::Scenario;
 use image_quality::{MetricProtocol, psnr};
 use rayon::prelude::*;
@@ -41,7 +41,9 @@ pub(crate) fn table(photos: &[SharpPhoto]) -> Result<String> {
                 .par_iter()
                 .enumerate()
                 .map(|(index, source)| {
-                    let pair = source.degrade(&mix.sample(index as u64)?)?;
+                    let pair = source
+                        .degrade(&mix.sample(index as u64)?)
+                        .with_context(|| format!("cannot blur {}", photos[index].path))?;
                     progress.inc(1);
                     let (blurry, sharp) = (pair.blurry.pixels, pair.sharp.pixels);
                     Ok(psnr(blurry.view(), sharp.view(), &MetricProtocol::rgb())?)

@@ -8,6 +8,7 @@ use image_io::{BitDepth, ColorModel, Format, Limits, Photo, PhotoInfo, WriteOpti
 use ndarray::Array3;
 
 use super::crop::Crop;
+use super::record;
 use crate::hash;
 use crate::report::say;
 
@@ -112,6 +113,11 @@ impl Source {
             },
         }
     }
+}
+
+/// Whether a file is a picture with these samples (see [`record::pixel_hash`]).
+pub(crate) fn holds(path: &Path, sha256: &str) -> bool {
+    image_io::read(path, &Limits::default()).is_ok_and(|photo| record::pixel_hash(&photo) == sha256)
 }
 
 /// Writes a picture whole or not at all, in the place of an older one.

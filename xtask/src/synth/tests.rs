@@ -10,7 +10,7 @@ use ndarray::Array3;
 use super::make::{Job, Made};
 use super::photos;
 use super::record::{self, PairFiles, Record, SET_FILE};
-use super::{recipe_file, spread, verify};
+use super::{recipe_file, refuse_inside, spread, verify};
 
 /// Two photos, a recipe, and a place for pairs.
 struct Scene {
@@ -85,6 +85,7 @@ impl Scene {
             recipe: &self.recipe,
             folder: &self.photos(),
             photos: &photos::in_folder(&self.photos()).unwrap(),
+            limit: None,
             crop: Some([64, 48]),
             out,
         }
@@ -154,7 +155,8 @@ fn the_same_recipe_gives_the_same_bytes_with_any_number_of_threads() {
         pool.install(|| scene.make_in(&out).unwrap());
         results.push(bytes_below(&out));
     }
-    assert_eq!(results[0].len(), 3 * 10 + 1);
+    // Three files a pair, the record of the set and the lock.
+    assert_eq!(results[0].len(), 3 * 10 + 2);
     assert_eq!(results[0], results[1]);
 }
 
@@ -459,4 +461,129 @@ fn frames_of_a_film_are_averaged() {
         made.failed.len() == 1 && made.failed[0].contains("in a row"),
         "{made:?}"
     );
+}
+
+#[test]
+fn a_pair_in_the_place_of_another_is_found() {
+    let scene = Scene::new();
+    scene.make();
+    let from = PairFiles::new(&scene.out(), "mixed", "a_001");
+    let to = PairFiles::new(&scene.out(), "mixed", "a_002");
+    for (from, to) in [
+        (from.blurry, to.blurry),
+        (from.sharp, to.sharp),
+        (from.record, to.record),
+    ] {
+        fs::copy(from, to).unwrap();
+    }
+    let problems = scene.problems();
+    assert!(
+        problems.len() == 1
+            && problems[0].contains("mixed/a_002")
+            && problems[0].contains("picture 1 of a.png"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn sets_of_another_version_or_with_more_photos_are_not_gone_on_with() {
+    let scene = Scene::new();
+    scene.make();
+    let file = scene.out().join(SET_FILE);
+    let text = fs::read_to_string(&file).unwrap();
+    let refuse = |what: &str| {
+        let error = format!("{:#}", scene.make_in(&scene.out()).unwrap_err());
+        assert!(error.contains(what), "{error}");
+    };
+    let version = format!("\"blur_synth\": \"{}\"", blur_synth::VERSION);
+    assert!(text.contains(&version), "{text}");
+    fs::write(&file, text.replace(&version, "\"blur_synth\": \"0.0.0\"")).unwrap();
+    refuse("version 0.0.0");
+    fs::write(
+        &file,
+        text.replacen("\"schema_version\": 1", "\"schema_version\": 99", 1),
+    )
+    .unwrap();
+    refuse("schema_version = 99");
+    assert!(verify::verify(&scene.out(), None).is_err());
+    fs::write(&file, &text).unwrap();
+    fs::remove_file(scene.photos().join("a.png")).unwrap();
+    refuse("more photos than are named now, such as disc/a");
+}
+
+#[test]
+fn a_limit_leaves_frames_together() {
+    let mut scene = Scene::new();
+    for index in 0..20 {
+        let photo = Photo {
+            pixels: Array3::from_elem((3, 16, 16), index as f32 / 20.0),
+            alpha: None,
+            info: PhotoInfo::new(Format::Png),
+        };
+        // Without leading zeros.
+        let path = scene.photos().join(format!("frame {index}.png"));
+        image_io::write(&path, &photo, &WriteOptions::default()).unwrap();
+    }
+    scene.recipe = toml::from_str(
+        "schema_version = 1\nname = 'film'\nseed = 1\n[[conditions]]\nname = 'mean'\nblur = { family = 'frame_average', frames = 5 }\n",
+    )
+    .unwrap();
+    let made = Job {
+        recipe: &scene.recipe,
+        folder: &scene.photos(),
+        photos: &photos::in_folder(&scene.photos()).unwrap(),
+        limit: Some(2),
+        crop: None,
+        out: &scene.out(),
+    }
+    .run()
+    .unwrap();
+    assert_eq!((made.made, made.failed.len()), (2, 0), "{made:?}");
+    let record: Record =
+        record::read(&PairFiles::new(&scene.out(), "mean", "frame 12").record).unwrap();
+    let frames: Vec<&str> = record
+        .frames
+        .iter()
+        .map(|frame| frame.photo.as_str())
+        .collect();
+    assert_eq!(
+        frames,
+        [
+            "frame 10.png",
+            "frame 11.png",
+            "frame 12.png",
+            "frame 13.png",
+            "frame 14.png"
+        ]
+    );
+}
+
+#[test]
+fn damaged_pictures_are_made_anew() {
+    let scene = Scene::new();
+    scene.make();
+    let whole = bytes_below(&scene.out());
+    let one = PairFiles::new(&scene.out(), "disc", "a");
+    let other = PairFiles::new(&scene.out(), "night", "a");
+    fs::copy(&other.blurry, &one.blurry).unwrap();
+    fs::write(&other.sharp, "no picture").unwrap();
+    let made = scene.make();
+    assert_eq!((made.made, made.kept), (2, 8), "{made:?}");
+    assert_eq!(bytes_below(&scene.out()), whole);
+}
+
+#[test]
+fn pairs_do_not_go_among_the_photos() {
+    let scene = Scene::new();
+    let photos = scene.photos();
+    for out in [
+        photos.clone(),
+        photos.join("pairs/deep"),
+        photos.join("inner/../x"),
+    ] {
+        let error = refuse_inside(&out, &photos).unwrap_err().to_string();
+        assert!(error.contains("--out lies in the folder"), "{error}");
+    }
+    refuse_inside(&scene.out(), &photos).unwrap();
+    assert!(photos::in_folder(&photos.join("a.png")).is_err());
 }

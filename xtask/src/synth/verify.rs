@@ -78,6 +78,18 @@ fn check(
         file: photos.join(&record.photo),
         path: record.photo.clone(),
     };
+    anyhow::ensure!(
+        photo.stem(record.index, asked.per_photo) == stem,
+        "the record is of picture {} of {}",
+        record.index + 1,
+        record.photo
+    );
+    let of_film = frames::count(asked).unwrap_or(0);
+    anyhow::ensure!(
+        record.frames.len() == of_film
+            && (of_film == 0 || record.frames[of_film / 2].photo == record.photo),
+        "the record has other frames than the recipe asks for"
+    );
     let drawn = set_record
         .recipe
         .degradation(asked, photo.key(), record.index)?;
@@ -85,8 +97,11 @@ fn check(
         drawn == record.degradation,
         "the recipe gives other parameters than the record has"
     );
-    let mut source = Source::read(&photo.file, None)?;
-    source.crop = record.crop;
+    let source = Source::read(&photo.file, set_record.crop)?;
+    anyhow::ensure!(
+        source.crop == record.crop,
+        "the record has another crop than the set"
+    );
     let pair = if record.frames.is_empty() {
         source.degrade(&record.degradation)?
     } else {

@@ -113,7 +113,8 @@ struct Layer {
 const OWNERS: [(&str, &[&str]); 6] = [
     ("clap", &["cli", "xtask"]),
     ("indicatif", &["cli", "xtask"]),
-    ("image", &["image-io"]),
+    // blur-synth for kernels stored as PNG: weights, no photos, without colour or orientation; behind a feature.
+    ("image", &["image-io", "blur-synth"]),
     ("ureq", &["xtask"]),
     (
         "tch",

@@ -9,19 +9,20 @@ use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
+use super::bounded::{Bounded, Visit};
 use super::{EXPANSION_FLOOR, Kind, Limits, MOST_EXPANSION, Survey, progress, write};
 
 /// What the decoder of xz may take, in KiB: the dictionary of the strongest preset has 64 MiB.
 const XZ_MEMORY: u32 = 256 << 10;
 
 /// A tar archive that can be read from its beginning more than once.
-pub(crate) struct Stream {
+pub(super) struct Stream {
     /// How the archive is called in messages.
-    pub(crate) archive: PathBuf,
+    archive: PathBuf,
     /// Bytes of the archive as it lies on the disk.
-    pub(crate) packed: u64,
+    packed: u64,
     /// Begins to decode it.
-    pub(crate) decode: Box<dyn Fn() -> Result<Box<dyn Read>>>,
+    decode: Box<dyn Fn() -> Result<Box<dyn Read>>>,
 }
 
 impl Stream {
@@ -29,7 +30,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the file cannot be opened, or `kind` is no tar archive.
-    pub(crate) fn open(archive: &Path, kind: Kind) -> Result<Self> {
+    pub(super) fn open(archive: &Path, kind: Kind) -> Result<Self> {
         let path = archive.to_owned();
         let cannot_open = format!("cannot open {}", archive.display());
         let packed = std::fs::metadata(archive)
@@ -52,32 +53,14 @@ impl Stream {
         })
     }
 
-    fn read(&self) -> Result<Archive<Bounded>> {
+    fn read(&self) -> Result<(Archive<Bounded<'static>>, Visit)> {
         let most = self
             .packed
             .saturating_mul(MOST_EXPANSION)
             .max(EXPANSION_FLOOR);
-        Ok(Archive::new(Bounded {
-            reader: (self.decode)()?,
-            left: most,
-        }))
-    }
-}
-
-/// Ends with an error when more than an honest archive can hold comes out of it.
-struct Bounded {
-    reader: Box<dyn Read>,
-    left: u64,
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other("it unpacks to more than a thousand times its size"))?;
-        Ok(read)
+        let too_much = "it unpacks to more than a thousand times its size";
+        let (bounded, visit) = Bounded::new((self.decode)()?, most, too_much);
+        Ok((Archive::new(bounded), visit))
     }
 }
 
@@ -127,7 +110,7 @@ pub(super) fn unpack(
 fn visit(
     stream: &Stream,
     last: &mut String,
-    see: &mut dyn FnMut(&str, &mut Entry<Bounded>) -> Result<()>,
+    see: &mut dyn FnMut(&str, &mut Entry<Bounded<'static>>) -> Result<()>,
 ) -> Result<()> {
     let broken = |last: &str| {
         let place = if last.is_empty() {
@@ -137,13 +120,15 @@ fn visit(
         };
         format!("{} cannot be read {place}", stream.archive.display())
     };
-    let mut archive = stream.read()?;
+    let (mut archive, mut visit) = stream.read()?;
     let mut seen = 0_usize;
     last.clear();
-    for entry in archive.entries().with_context(|| broken(last))? {
+    let mut entries = archive.entries().with_context(|| broken(last))?;
+    while let Some(entry) = visit.next(&mut entries) {
         let mut entry = entry.with_context(|| broken(last))?;
         // The comment that `git archive` writes is no file.
         if entry.header().entry_type().is_pax_global_extensions() {
+            visit.finish(&mut entry).with_context(|| broken(last))?;
             continue;
         }
         let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|error| {
@@ -152,6 +137,7 @@ fn visit(
         })?;
         last.clone_from(&name);
         see(&name, &mut entry)?;
+        visit.finish(&mut entry).with_context(|| broken(last))?;
         seen += 1;
     }
     anyhow::ensure!(seen > 0, "{} is no tar archive", stream.archive.display());

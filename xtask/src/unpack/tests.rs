@@ -429,3 +429,30 @@ fn damaged_tar_archives_are_found() {
         assert!(files.is_empty(), "{name}: {files:?}");
     }
 }
+
+#[test]
+fn a_tar_may_not_describe_an_entry_without_end() {
+    use ::tar::EntryType;
+    let long = vec![b'a'; 2 << 20];
+    for kind in [
+        EntryType::GNULongName,
+        EntryType::GNULongLink,
+        EntryType::XHeader,
+    ] {
+        let bytes = tar_bytes(&[
+            file("good", b"good"),
+            ("long", kind, &long),
+            file("x", b"x"),
+        ]);
+        let error = refused("x.tar", &bytes);
+        assert!(error.contains("more than 1 MiB of names"), "{error}");
+        assert!(error.contains("after its entry `good`"), "{error}");
+    }
+    // As long as names are.
+    let name = format!("{}/{}", "d".repeat(120), "n".repeat(120));
+    let long = ("long", EntryType::GNULongName, name.as_bytes());
+    let bytes = tar_bytes(&[long, file("x", b"x")]);
+    let (result, files) = outcome("x.tar", &bytes, 1000);
+    assert_eq!(result.unwrap(), 1);
+    assert_eq!(files, [format!("inner/out/{name}")]);
+}

@@ -18,7 +18,8 @@ use grid::Grid;
 /// because whoever makes many crops runs them side by side already.
 pub(crate) const PARALLEL_SAMPLES: usize = 1 << 19;
 
-/// Smaller images are always summed directly, so that training crops keep their bytes whatever their size.
+/// Smaller images (in colour: of less than 148 x 148 pixels) are always summed directly, so that training crops keep their
+/// bytes whatever the margin they come with.
 const TILED_SAMPLES: usize = 1 << 16;
 /// Nanoseconds of a direct sum for each tap and output sample, measured on one core with AVX2; see [`Grid::cheapest`].
 const DIRECT_WORK: f64 = 0.053;

@@ -5,6 +5,11 @@ use ndarray::Array2;
 use crate::error::Result;
 use crate::kernel::{Kernel, checked_radius};
 
+/// Largest distance of a kernel's centroid from its middle, in pixels, as promised by [`Kernel`].
+const MAX_OFFSET: f64 = 0.05;
+/// Most moves of a polygon until its centroid is that close.
+const MOVES: usize = 8;
+
 /// Kernel of a disc of `radius` pixels; each tap is the area of the pixel square that lies inside the disc.
 pub(crate) fn kernel(radius: f64) -> Result<Kernel> {
     let reach = checked_radius(radius - 0.5)?;
@@ -26,20 +31,50 @@ pub(crate) fn polygon_kernel(radius: f64, blades: u8, rotation_degrees: f64) -> 
     let corner_radius =
         radius * (std::f64::consts::PI / (0.5 * f64::from(blades) * libm::sin(step))).sqrt();
     let start = rotation_degrees % 360.0 * (std::f64::consts::PI / 180.0);
-    let corners: Vec<[f64; 2]> = (0..blades)
+    let mut corners: Vec<[f64; 2]> = (0..blades)
         .map(|corner| {
             let (sine, cosine) = libm::sincos(start + step * f64::from(corner));
             // Rows grow downwards, angles counter-clockwise.
             [corner_radius * cosine, -corner_radius * sine]
         })
         .collect();
-    let reach = checked_radius(corner_radius - 0.5)?;
+    // One more for a polygon that is moved; empty borders are trimmed.
+    let reach = checked_radius(corner_radius - 0.5)? + 1;
     let side = 2 * reach + 1;
-    let weights = Array2::from_shape_fn((side, side), |(row, column)| {
-        let (x, y) = (column as f64 - reach as f64, row as f64 - reach as f64);
-        area_in_pixel(&corners, x, y)
-    });
-    Kernel::from_weights(weights)
+    let weights = |corners: &[[f64; 2]]| {
+        Array2::from_shape_fn((side, side), |(row, column)| {
+            let (x, y) = (column as f64 - reach as f64, row as f64 - reach as f64);
+            area_in_pixel(corners, x, y)
+        })
+    };
+    let mut taps = weights(&corners);
+    for _ in 0..MOVES {
+        // A triangle of less than a pixel reaches into few pixels, each counted at its middle, and would be shifted by
+        // up to 0.11 pixel.
+        let [x, y] = centroid(&taps, reach);
+        if x * x + y * y <= MAX_OFFSET * MAX_OFFSET {
+            break;
+        }
+        for corner in &mut corners {
+            *corner = [corner[0] - x, corner[1] - y];
+        }
+        taps = weights(&corners);
+    }
+    Kernel::from_weights(taps)
+}
+
+/// Centroid `[x, y]` of weights, relative to the middle one.
+fn centroid(weights: &Array2<f64>, reach: usize) -> [f64; 2] {
+    let sum = weights.sum();
+    let moment = weights
+        .indexed_iter()
+        .fold([0.0; 2], |[x, y], ((row, column), weight)| {
+            [
+                x + weight * (column as f64 - reach as f64),
+                y + weight * (row as f64 - reach as f64),
+            ]
+        });
+    moment.map(|moment| moment / sum)
 }
 
 /// Area of a convex polygon inside the pixel square around `(x, y)`: the polygon is cut along each side of the square

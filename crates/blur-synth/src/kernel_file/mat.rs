@@ -8,7 +8,7 @@ use std::io::Read as _;
 use flate2::read::ZlibDecoder;
 use ndarray::{Array2, ShapeBuilder};
 
-use super::{KernelFileFault, Number, Read, checked_sides};
+use super::{KernelFileFault, MAX_COUNT, MAX_VALUES, Number, Read, checked_sides};
 
 const FORMAT: &str = "MATLAB";
 const HEADER_BYTES: usize = 128;
@@ -55,7 +55,16 @@ pub(super) fn read(bytes: &[u8]) -> Read<Vec<Variable>> {
         _ => return Err(KernelFileFault::UnknownFormat),
     };
     let mut variables = Vec::new();
+    // What was read so far, so that many small bombs are no large one.
+    let mut total = 0;
     while !rest.is_empty() {
+        let last: Option<&Variable> = variables.last();
+        total += last.map_or(0, |last| last.taps.as_ref().map_or(0, Array2::len));
+        if variables.len() >= MAX_COUNT || total > MAX_VALUES {
+            return Err(broken(
+                "it holds more than 4096 variables or 8 million numbers; save the kernels alone",
+            ));
+        }
         let element = Element::take(&mut rest, big_endian)?;
         match element.kind {
             MATRIX => variables.push(variable(element.data, big_endian)?),

@@ -5,7 +5,7 @@
 
 use ndarray::{Array2, Array3, Axis, ShapeBuilder};
 
-use super::{KernelFileFault, Number, Read, checked_sides};
+use super::{KernelFileFault, MAX_COUNT, MAX_VALUES, Number, Read, checked_sides};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 pub(super) const FORMAT: &str = "NumPy";
@@ -131,6 +131,13 @@ impl Header {
             return Err(KernelFileFault::Shape {
                 shape: self.shape.clone(),
                 requirement: "there must be at least one kernel",
+            });
+        }
+        let values = count.saturating_mul((rows * columns) as u64);
+        if count > MAX_COUNT as u64 || values > MAX_VALUES as u64 {
+            return Err(KernelFileFault::Shape {
+                shape: self.shape.clone(),
+                requirement: "at most 4096 kernels with 8 million numbers together are read",
             });
         }
         let (count, data) = usize::try_from(count)

@@ -10,7 +10,7 @@ use super::{Context, FetchedFile};
 use crate::datasets::manifest::{HttpSource, Member};
 use crate::datasets::take::take;
 use crate::datasets::transfer::{Request, Trouble};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::report;
 
 /// Fetches the file from the first mirror that has it, and takes out of it what belongs to the set.
@@ -47,26 +47,36 @@ impl RemoteFile<'_> {
     /// Fetches it, unless an earlier run has, and takes out of it what belongs to the set.
     pub(super) fn fetch(&self, context: &Context) -> Result<FetchedFile> {
         let path = context.downloads.join(self.file);
+        let mut causes = Vec::new();
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)
                 .with_context(|| format!("cannot create {}", parent.display()))?;
         }
         if let Some(found) = context.transfer.finished(&path, self.size, self.sha256)? {
             report::say(format!("{} was downloaded earlier", self.file));
-            if self.take(&path, context).is_ok() {
+            let Err(error) = self.take(&path, context) else {
                 return Ok(found);
-            }
+            };
             clear(context.folder)?;
+            if self.sha256.is_some() {
+                // These are the right bytes: fetched again they would be the same.
+                return Err(error);
+            }
+            let cause = format!(
+                "what was downloaded earlier: {}",
+                failure::with_hints(&error, "")
+            );
+            report::say(format!("{cause}; it is fetched again"));
+            causes.push(cause);
             discard(&path)?;
         }
-        let mut causes = Vec::new();
         for url in self.urls {
             match self.fetch_from(url, &path, context) {
                 Ok(fetched) => return Ok(fetched),
                 Err(Trouble::Local(error)) => return Err(error),
                 Err(Trouble::Mirror(error)) => {
                     report::say(format!("{url}: {error:#}"));
-                    causes.push(format!("{url}: {error:#}"));
+                    causes.push(format!("{url}: {}", failure::with_hints(&error, "")));
                 }
             }
         }

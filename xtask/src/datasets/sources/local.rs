@@ -17,11 +17,16 @@ use crate::report;
 /// When nothing was given, or it is not what is expected.
 pub(crate) fn fetch(source: &LocalSource, context: &Context) -> Result<Vec<FetchedFile>> {
     let Some(path) = context.given else {
+        let name = &context.manifest.name;
+        let what = match context.manifest.parts().as_slice() {
+            [_] => name.clone(),
+            _ => format!("part {} of {name}", context.part),
+        };
         return Err(Failure::error(
-            format!("part {} cannot be fetched by a program", context.part),
+            format!("{what} cannot be fetched by a program"),
             format!(
                 "get {} (see {}), then: cargo xtask datasets fetch {} --from PATH",
-                source.expects, context.manifest.homepage, context.manifest.name
+                source.expects, context.manifest.homepage, name
             ),
         ));
     };

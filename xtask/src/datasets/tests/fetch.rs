@@ -233,3 +233,41 @@ fn two_parts_may_not_bring_the_same_file() {
     let error = desk.fails(None);
     assert!(error.contains("two parts bring LICENCE"), "{error}");
 }
+
+#[test]
+fn what_can_be_done_is_said_for_each_of_several_sources() {
+    let server = Server::start(vec![Reply::ok(&pairs_zip())]);
+    let (mut settings, pauses) = settings();
+    settings.free_space = Box::new(|_: &Path| Some(0));
+    let local = "[[sources]]\nkind = \"local\"\nexpects = \"the archive\"\n";
+    let http = http_source(&[server.url("pairs.zip")], "");
+    let desk = Desk::with(&pairs_manifest(&format!("{http}{local}")), settings, pauses);
+    let error = desk.fails(None);
+    let lines: Vec<&str> = error.lines().map(str::trim).collect();
+    for (source, hint) in [
+        ("http: ", "hint: free some space"),
+        ("local: ", "hint: get the archive"),
+    ] {
+        let at = lines.iter().position(|line| line.starts_with(source));
+        let next = at.and_then(|at| lines.get(at + 1));
+        assert!(
+            next.is_some_and(|line| line.starts_with(hint)),
+            "{hint}: not in\n{error}"
+        );
+    }
+}
+
+#[test]
+fn a_hint_that_stands_for_all_sources_is_said_once() {
+    let server = Server::start(vec![Reply::status(404), Reply::status(404)]);
+    let sources = [
+        http_source(&[server.url("a")], ""),
+        http_source(&[server.url("b")], "").replace("pairs.zip", "other.zip"),
+    ];
+    let error = Desk::new(&pairs_manifest(&sources.concat())).fails(None);
+    assert!(
+        error.contains("could not be had from any of 2 sources"),
+        "{error}"
+    );
+    assert!(!error.contains("hint:"), "{error}");
+}

@@ -139,7 +139,12 @@ fn what_only_a_person_can_get_is_asked_for() {
     let desk = Desk::new(&pairs_manifest(LOCAL));
     let error = desk.fetcher.fetch("pairs", None).unwrap_err();
     let text = format!("{error:#}");
-    assert!(text.contains("cannot be fetched by a program"), "{text}");
+    assert_eq!(text, "pairs cannot be fetched by a program");
+    let text = crate::failure::with_hints(&error, "");
+    assert!(
+        text.contains("get pairs.zip, or the unpacked folder"),
+        "{text}"
+    );
     assert!(!desk.set().exists());
 }
 

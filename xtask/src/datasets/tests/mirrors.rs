@@ -166,3 +166,34 @@ fn what_a_damaged_archive_has_left_does_not_get_into_the_set() {
     );
     assert_fetched(&desk);
 }
+
+#[test]
+fn a_right_download_that_cannot_be_unpacked_is_kept() {
+    let evil = super::zip_of(&[("../evil", b"evil")]);
+    let pin = format!("sha256 = \"{}\"", sha256(&evil));
+    let (desk, servers) = desk_with(vec![vec![Reply::ok(&evil)]], &pin);
+    let path = desk.downloads().join("pairs.zip");
+    super::write(&path, &evil);
+    let error = desk.fails(None);
+    assert!(
+        error.contains("`../evil` leads out of the folder"),
+        "{error}"
+    );
+    assert_eq!(fs::read(path).unwrap(), evil);
+    assert!(servers[0].seen().is_empty());
+}
+
+#[test]
+fn an_unpinned_download_that_cannot_be_unpacked_is_fetched_again_and_its_error_is_said() {
+    let evil = super::zip_of(&[("../evil", b"evil")]);
+    let (desk, _servers) = desk_with(vec![vec![Reply::status(404), Reply::ok(&pairs_zip())]], "");
+    let path = desk.downloads().join("pairs.zip");
+    super::write(&path, &evil);
+    let error = desk.fails(None);
+    assert!(
+        error.contains("downloaded earlier") && error.contains("`../evil` leads out of the folder"),
+        "{error}"
+    );
+    assert!(!path.exists());
+    assert_fetched(&desk);
+}

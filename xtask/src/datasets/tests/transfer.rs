@@ -456,3 +456,77 @@ fn what_is_finished_is_used_if_it_is_right() {
     assert_eq!(finished(&sha256(b"other")).unwrap(), None);
     assert!(!bench.file().exists());
 }
+
+#[test]
+fn a_wrong_beginning_does_not_cost_the_address() {
+    let (body, bad) = (noise(LENGTH), vec![7; LENGTH]);
+    let hash = sha256(&body);
+    // What a killed run left is damaged: in the middle, and with all bytes there.
+    for left in [600_000, LENGTH] {
+        let rest = Reply::part(&body, left.min(LENGTH - 1));
+        let rest = (left < LENGTH).then_some(rest);
+        let script = |last: &[u8]| rest.iter().cloned().chain([Reply::ok(last)]).collect();
+        let server = Server::start(script(&body));
+        let bench = Bench::new();
+        let url = server.url("x");
+        bench.leave(&url, &bad[..left], "\"v1\"", LENGTH);
+        bench.get(&url, None, Some(&hash)).unwrap();
+        assert_eq!(fs::read(bench.file()).unwrap(), body);
+        let seen = server.seen();
+        assert_eq!(seen.last().unwrap().header("Range"), None);
+        // But only once: from zero it is the address that is wrong.
+        let server = Server::start(script(&bad));
+        let bench = Bench::new();
+        let url = server.url("x");
+        bench.leave(&url, &bad[..left], "\"v1\"", LENGTH);
+        let found = refused(bench.get(&url, None, Some(&hash)));
+        assert!(found.contains(&sha256(&bad)), "{found}");
+        assert_eq!(server.seen().len(), seen.len());
+        assert!(!bench.file().exists() && !bench.partial().exists());
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_stops_before_the_disk_is_full() {
+    let body = vec![7; 18 << 20];
+    // No room at the first piece; room at first, and none 16 MiB later.
+    for looks in [1, 2] {
+        let (mut settings, pauses) = settings();
+        let left = std::cell::Cell::new(looks);
+        settings.free_space = Box::new(move |_: &Path| {
+            let has_room = left.get() > 0;
+            left.set(left.get() - 1);
+            Some(if has_room { 1 << 40 } else { 1000 })
+        });
+        let server = Server::start(vec![Reply::ok(&body).without("Content-Length")]);
+        let bench = Bench::with(settings, pauses);
+        let Err(Trouble::Local(error)) = bench.get(&server.url("x"), None, None) else {
+            panic!("no other mirror would help");
+        };
+        assert!(
+            error.to_string().contains("does not say how long"),
+            "{error}"
+        );
+        assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_has_a_limit() {
+    let body = noise(LENGTH);
+    let endless = || Reply::ok(&body).without("Content-Length");
+    let server = Server::start(vec![endless(), endless()]);
+    for (most_bytes, is_enough) in [(LENGTH as u64, true), (LENGTH as u64 - 1, false)] {
+        let (mut settings, pauses) = settings();
+        settings.most_bytes = most_bytes;
+        let bench = Bench::with(settings, pauses);
+        let outcome = bench.get(&server.url("x"), None, None);
+        if is_enough {
+            outcome.unwrap();
+            continue;
+        }
+        let found = refused(outcome);
+        assert!(found.contains("sends more than"), "{found}");
+        assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    }
+}

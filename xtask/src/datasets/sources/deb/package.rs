@@ -1,7 +1,7 @@
 //! Reading the files of a Debian package: an `ar` archive that holds a compressed tar archive.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -10,11 +10,10 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
 use crate::failure::Failure;
+use crate::unpack::Bounded;
 
 /// Bytes that the files of a package may have together; the largest package that is used has half a gigabyte.
 const MOST_BYTES: u64 = 8 << 30;
-/// Entries that a package may have; the largest that is used has a few thousand.
-const MOST_ENTRIES: usize = 1 << 20;
 /// What the decoder of xz may take, in KiB: the dictionary of the strongest preset has 64 MiB.
 const XZ_MEMORY: u32 = 256 << 10;
 
@@ -72,19 +71,20 @@ fn visit_files(
     see: &mut dyn FnMut(PackagedFile<'_>) -> Result<()>,
 ) -> Result<()> {
     let broken = || format!("{} is damaged", package.display());
-    let bounded = Bounded {
-        contents,
-        left: MOST_BYTES,
-    };
+    let too_much = "it unpacks to far more than a package holds";
+    let (bounded, mut visit) = Bounded::new(contents, MOST_BYTES, too_much);
     let mut archive = tar::Archive::new(bounded);
-    for (at, entry) in archive.entries().with_context(broken)?.enumerate() {
+    let mut entries = archive.entries().with_context(broken)?;
+    while let Some(entry) = visit.next(&mut entries) {
         let mut entry = entry.with_context(broken)?;
+        // Debian's own tools read none, and a few bytes of one can stand for more than any disk holds.
         anyhow::ensure!(
-            at < MOST_ENTRIES,
-            "{} has more than {MOST_ENTRIES} entries",
+            !entry.header().entry_type().is_gnu_sparse(),
+            "{} holds a sparse file, which no package of Debian does",
             package.display()
         );
         if !entry.header().entry_type().is_file() {
+            visit.finish(&mut entry).with_context(broken)?;
             continue;
         }
         let size = entry.size();
@@ -104,23 +104,7 @@ fn visit_files(
             size,
             contents: &mut entry,
         })?;
+        visit.finish(&mut entry).with_context(broken)?;
     }
     Ok(())
-}
-
-/// Ends with an error when more comes out of a package than any package holds.
-struct Bounded<'a> {
-    contents: Box<dyn Read + 'a>,
-    left: u64,
-}
-
-impl Read for Bounded<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.contents.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other("it unpacks to far more than a package holds"))?;
-        Ok(read)
-    }
 }

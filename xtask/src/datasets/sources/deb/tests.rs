@@ -200,6 +200,38 @@ fn photos_are_copied_resized_and_carved_whatever_the_compression() {
 }
 
 #[test]
+fn a_package_may_not_describe_a_file_without_end() {
+    let long = vec![b'a'; 2 << 20];
+    for (kind, content, expected) in [
+        (
+            tar::EntryType::GNULongName,
+            long.as_slice(),
+            "more than 1 MiB of names",
+        ),
+        (
+            tar::EntryType::XHeader,
+            long.as_slice(),
+            "more than 1 MiB of names",
+        ),
+        (tar::EntryType::GNUSparse, &[], "holds a sparse file"),
+    ] {
+        let mut data = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.as_gnu_mut().unwrap().realsize = *b"00000000000\0";
+        header.set_cksum();
+        data.append(&header, content).unwrap();
+        let mut bytes = data.into_inner().unwrap();
+        // Without the end of this archive, so that the files come after it.
+        bytes.truncate(bytes.len() - 1024);
+        bytes.extend(tar(&files()));
+        let error = Desk::new(&deb_of("data.tar", &bytes), ROWS, SPLIT).refusal();
+        assert!(error.contains(expected), "{kind:?}: {error}");
+    }
+}
+
+#[test]
 fn what_is_not_in_the_package_is_named() {
     let tar = tar(&files());
     let package = deb_of("data.tar", &tar);
