@@ -132,8 +132,15 @@ impl From<trainer::Error> for Problem {
             E::DataChanged { .. } => Some(
                 "a run needs the same data to its end: put the file back and go on with --resume, or start again in another --out",
             ),
-            E::Diverged { .. } => Some("lower learning_rate in a --config file"),
-            E::State { .. } => Some("the run cannot be continued: start again in another --out"),
+            E::Diverged { .. } => Some(
+                "lower learning_rate in a --config file and continue with --resume, or look at the photographs",
+            ),
+            E::NotSaved { .. } => {
+                Some("make room on the disk, then continue from the last good state with --resume")
+            }
+            E::State { .. } | E::NoSoundState { .. } => {
+                Some("the run cannot be continued: start again in another --out")
+            }
             E::ConfigFile { .. } => {
                 Some("compare it with the config.toml that a run writes into its folder")
             }

@@ -106,6 +106,34 @@ pub struct TrainConfig {
     pub blur: BlurMix,
     /// The network.
     pub model: GuidedUNetConfig,
+    /// Minutes between checkpoints, besides `checkpoint_every`.
+    #[serde(default = "CheckpointDefaults::minutes")]
+    pub checkpoint_minutes: f64,
+    /// Saved states that are kept, the newest ones.
+    #[serde(default = "CheckpointDefaults::keep")]
+    pub keep_checkpoints: usize,
+    /// Steps in a row whose loss or gradient is not finite, after which training stops.
+    #[serde(default = "CheckpointDefaults::nonfinite")]
+    pub max_nonfinite_steps: u32,
+    /// Crops per forward pass; gradients are summed up to `batch`, of which it is a divisor. Less takes less memory and gives the
+    /// same step within float rounding. Absent: the whole batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+}
+
+/// Values of fields that a configuration may leave out.
+struct CheckpointDefaults;
+
+impl CheckpointDefaults {
+    fn minutes() -> f64 {
+        10.0
+    }
+    fn keep() -> usize {
+        3
+    }
+    fn nonfinite() -> u32 {
+        10
+    }
 }
 
 fn one() -> f64 {
@@ -162,6 +190,10 @@ impl TrainConfig {
             pairs: Vec::new(),
             blur: BlurMix::standard(),
             model: GuidedUNetConfig::small(),
+            checkpoint_minutes: CheckpointDefaults::minutes(),
+            keep_checkpoints: CheckpointDefaults::keep(),
+            max_nonfinite_steps: CheckpointDefaults::nonfinite(),
+            micro_batch: None,
         }
     }
 
@@ -302,6 +334,7 @@ impl TrainConfig {
             ("ema_half_life_images", self.ema_half_life_images, false),
             ("guidance_weight", self.guidance_weight, true),
             ("photos_weight", self.photos_weight, false),
+            ("checkpoint_minutes", self.checkpoint_minutes, false),
         ] {
             let ok = value.is_finite() && (value > 0.0 || zero_allowed && value == 0.0);
             let bound = if zero_allowed { "at least" } else { "above" };
@@ -324,6 +357,26 @@ impl TrainConfig {
             self.validation_photos >= 1 && self.validation_crops >= 1,
             "validation needs at least one photograph and one crop".into(),
         );
+        check(
+            (1..=1000).contains(&self.keep_checkpoints),
+            format!(
+                "keep_checkpoints is {}, allowed are 1 to 1000",
+                self.keep_checkpoints
+            ),
+        );
+        check(
+            self.max_nonfinite_steps >= 1,
+            "max_nonfinite_steps must be at least 1".into(),
+        );
+        if let Some(micro_batch) = self.micro_batch {
+            check(
+                self.batch.checked_rem(micro_batch) == Some(0),
+                format!(
+                    "micro_batch is {micro_batch}, it must divide the batch of {}",
+                    self.batch
+                ),
+            );
+        }
         let mut names: Vec<&str> = self
             .blur
             .families

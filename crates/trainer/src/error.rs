@@ -96,6 +96,14 @@ pub enum Error {
         /// Steps of the configuration.
         steps: u64,
     },
+    /// No saved state is sound.
+    #[error("{}: no saved state is usable: {}", path.display(), problems.join("; "))]
+    NoSoundState {
+        /// The run folder.
+        path: PathBuf,
+        /// One sentence per file.
+        problems: Vec<String>,
+    },
     /// The saved state is damaged.
     #[error("{}: the saved state is not usable ({reason})", path.display())]
     State {
@@ -104,13 +112,26 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// Too many steps in a row gave a loss or gradient that is not finite.
-    #[error("loss or gradient was not finite in {count} steps in a row, last at step {step}")]
+    /// Training diverged: too many steps in a row gave a loss or gradient that is not finite, or the weights are not.
+    #[error("training diverged at step {step}: {problem}; {}", last_good(last))]
     Diverged {
         /// The last such step.
         step: u64,
-        /// How many in a row.
-        count: u32,
+        /// What was not finite.
+        problem: String,
+        /// The last good state.
+        last: Option<Saved>,
+    },
+    /// A run ended and its state could not be written.
+    #[error("step {step} could not be saved; {}", last_good(last))]
+    NotSaved {
+        /// Finished steps.
+        step: u64,
+        /// The last good state.
+        last: Option<Saved>,
+        /// Why.
+        #[source]
+        source: Box<Error>,
     },
     /// The background loader stopped.
     #[error("the data loader stopped unexpectedly")]
@@ -130,6 +151,25 @@ pub enum Error {
     /// libtorch reported an error.
     #[error("libtorch")]
     Torch(#[from] tch::TchError),
+}
+
+/// A state on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Finished steps.
+    pub step: u64,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Says where the last good state is.
+pub(crate) fn last_good(last: &Option<Saved>) -> String {
+    match last {
+        Some(Saved { step, path }) => {
+            format!("the last good state is {} of step {step}", path.display())
+        }
+        None => "no state was saved before".into(),
+    }
 }
 
 /// Result of this crate.
