@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use crate::deblur;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
+    "best.safetensors",
     "config.toml",
     "metrics.jsonl",
     "model.safetensors",
+    "state-000000010.safetensors",
     "state.safetensors",
 ];
 
@@ -90,7 +92,19 @@ fn a_run_that_is_killed_and_interrupted_ends_as_one_that_is_not() {
 
     let end = Outcome::of(&mut msdeblur(&again)).exits(0);
     assert_eq!(end.only("started")["resumed_at"], steps);
-    assert_eq!(folder.names("parts"), FILES);
+    let kept = folder.names("parts");
+    assert!(
+        FILES
+            .iter()
+            .all(|name| kept.iter().any(|kept| kept == name)),
+        "{kept:?}"
+    );
+    // States at 10, at the stop and at the end: the three that are kept.
+    assert_eq!(kept.len(), FILES.len() + 1, "{kept:?}");
+    assert!(
+        folder.bytes("whole/best.safetensors") == folder.bytes("parts/best.safetensors"),
+        "the stops left a trace in the best model"
+    );
     assert!(
         folder.bytes("whole/model.safetensors") == folder.bytes("parts/model.safetensors"),
         "the stops left a trace in the model"
@@ -213,6 +227,38 @@ fn type_in(line: &str) -> Outcome {
         };
     }
     Outcome::of(shell.args(["-c", line]))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_last_good_state() {
+    let folder = photos();
+    let mut start = arguments(&folder, "run");
+    start.extend(["--steps".into(), "4".into()]);
+    Outcome::of(&mut msdeblur(&start)).exits(0);
+    let state = folder.bytes("run/state.safetensors");
+    // Files of at most 8 KiB or, where blocks are larger, 16: enough for the configuration and the log.
+    let program = msdeblur(["train"]).get_program().to_owned();
+    let program = program.to_str().expect("a name").to_owned();
+    let out = folder.text("run");
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{program}' train --resume --out='{out}' --steps=6"
+    );
+    let outcome = type_in(&line).exits(2);
+    for part in [
+        "step 6 could not be saved",
+        "the last good state is ",
+        " of step 4",
+        "cannot write the checkpoint: File too large",
+    ] {
+        assert!(outcome.stderr.contains(part), "{part}: {outcome}");
+    }
+    assert!(outcome.stderr.contains("\nhint: make room"), "{outcome}");
+    // It was set aside for the one that could not be written.
+    assert!(folder.bytes("run/state-000000004.safetensors") == state);
+    let end = type_in(&format!("'{program}' train --resume --out='{out}'")).exits(0);
+    assert!(end.stderr.contains("resumed after step 4"), "{end}");
+    assert!(end.stderr.contains("6 steps in all"), "{end}");
 }
 
 #[cfg(unix)]

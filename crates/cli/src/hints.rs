@@ -123,8 +123,24 @@ impl From<trainer::Error> for Problem {
                 "check the spelling; a folder in a config.toml counts from where msdeblur is called, --photos names another",
             ),
             E::NoPhotos { .. } => Some("give folders with larger photos, or a smaller --crop"),
-            E::Diverged { .. } => Some("lower learning_rate in a --config file"),
-            E::State { .. } => Some("the run cannot be continued: start again in another --out"),
+            E::NoPairs { .. } => Some(
+                "look at folder, blurry, sharp and pairing of this entry of `pairs`; globs count from its folder, `*` stays in one folder",
+            ),
+            E::DataLost { .. } => {
+                Some("bring the folder back and go on from the last checkpoint with --resume")
+            }
+            E::DataChanged { .. } => Some(
+                "a run needs the same data to its end: put the file back and go on with --resume, or start again in another --out",
+            ),
+            E::Diverged { .. } => Some(
+                "lower learning_rate in a --config file and continue with --resume, or look at the photographs",
+            ),
+            E::NotSaved { .. } => {
+                Some("make room on the disk, then continue from the last good state with --resume")
+            }
+            E::State { .. } | E::NoSoundState { .. } => {
+                Some("the run cannot be continued: start again in another --out")
+            }
             E::ConfigFile { .. } => {
                 Some("compare it with the config.toml that a run writes into its folder")
             }

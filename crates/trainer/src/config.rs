@@ -6,6 +6,8 @@ use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::pair_folder::PairFolder;
+use crate::photos::CACHE_MEGABYTES;
 use crate::{Error, Result};
 
 /// Version of the serialised form of [`TrainConfig`].
@@ -29,8 +31,12 @@ pub struct TrainConfig {
     pub schema_version: u32,
     /// Name of the model, written into its checkpoint.
     pub name: String,
-    /// Folders of sharp photographs, searched recursively.
+    /// Folders of sharp photographs, searched recursively; blur is made on the fly. May be empty where there are `pairs`.
+    #[serde(default)]
     pub photos: Vec<PathBuf>,
+    /// How often crops are taken of `photos`, relative to the weights of `pairs`.
+    #[serde(default = "one")]
+    pub photos_weight: f64,
     /// Words for the model card: where the photographs come from and their licences.
     pub data_description: String,
     /// Licence of the trained weights, written into the checkpoint. It depends on the photographs; empty: not stated.
@@ -79,10 +85,71 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Steps between lines in the log.
     pub log_every: u64,
+    /// Memory for decoded pictures, in 10⁶ bytes. What does not fit is decoded again when it is needed: slower, and the same run.
+    #[serde(default = "cache_megabytes")]
+    pub cache_megabytes: u64,
+    /// Threads that prepare batches; 0 for one on each processor that the program may use. The run is the same.
+    #[serde(default)]
+    pub loader_threads: usize,
+    /// Crops are made smaller or larger by a factor between these two, both pictures of a pair alike, photographs before they are
+    /// blurred; `[1, 1]` for none.
+    #[serde(default = "no_jitter")]
+    pub scale_jitter: [f64; 2],
+    /// Crops that are taken of a picture, on average, before others are decoded; 1 for crops of any picture at any time. 32 or so
+    /// where the pictures are many more than `cache_megabytes` holds.
+    #[serde(default = "one_crop")]
+    pub crops_per_photo: usize,
+    /// Folders with pairs of blurry and sharp pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<PairFolder>,
     /// Training blur.
     pub blur: BlurMix,
     /// The network.
     pub model: GuidedUNetConfig,
+    /// Minutes between checkpoints, besides `checkpoint_every`.
+    #[serde(default = "CheckpointDefaults::minutes")]
+    pub checkpoint_minutes: f64,
+    /// Saved states that are kept, the newest ones.
+    #[serde(default = "CheckpointDefaults::keep")]
+    pub keep_checkpoints: usize,
+    /// Steps in a row whose loss or gradient is not finite, after which training stops.
+    #[serde(default = "CheckpointDefaults::nonfinite")]
+    pub max_nonfinite_steps: u32,
+    /// Crops per forward pass; gradients are summed up to `batch`, of which it is a divisor. Less takes less memory and gives the
+    /// same step within float rounding. Absent: the whole batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+}
+
+/// Values of fields that a configuration may leave out.
+struct CheckpointDefaults;
+
+impl CheckpointDefaults {
+    fn minutes() -> f64 {
+        10.0
+    }
+    fn keep() -> usize {
+        3
+    }
+    fn nonfinite() -> u32 {
+        10
+    }
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn cache_megabytes() -> u64 {
+    CACHE_MEGABYTES
+}
+
+fn no_jitter() -> [f64; 2] {
+    [1.0, 1.0]
+}
+
+fn one_crop() -> usize {
+    1
 }
 
 impl TrainConfig {
@@ -115,8 +182,18 @@ impl TrainConfig {
             validate_every: 500,
             checkpoint_every: 500,
             log_every: 20,
+            photos_weight: 1.0,
+            cache_megabytes: CACHE_MEGABYTES,
+            loader_threads: 0,
+            scale_jitter: no_jitter(),
+            crops_per_photo: 1,
+            pairs: Vec::new(),
             blur: BlurMix::standard(),
             model: GuidedUNetConfig::small(),
+            checkpoint_minutes: CheckpointDefaults::minutes(),
+            keep_checkpoints: CheckpointDefaults::keep(),
+            max_nonfinite_steps: CheckpointDefaults::nonfinite(),
+            micro_batch: None,
         }
     }
 
@@ -198,8 +275,27 @@ impl TrainConfig {
             ),
         );
         check(
-            !self.photos.is_empty(),
-            "photos: at least one folder is needed".into(),
+            !self.photos.is_empty() || !self.pairs.is_empty(),
+            "photos or pairs: at least one folder is needed".into(),
+        );
+        check(
+            self.loader_threads <= 1024,
+            format!(
+                "loader_threads is {}, allowed are 0 to 1024",
+                self.loader_threads
+            ),
+        );
+        check(
+            (1..=4096).contains(&self.crops_per_photo),
+            format!(
+                "crops_per_photo is {}, allowed are 1 to 4096",
+                self.crops_per_photo
+            ),
+        );
+        let [low, high] = self.scale_jitter;
+        check(
+            low >= 0.1 && low <= high && high <= 4.0,
+            format!("scale_jitter is [{low}, {high}], the lower first, from 0.1 to 4"),
         );
         check(self.steps >= 1, "steps must be at least 1".into());
         check(
@@ -237,6 +333,8 @@ impl TrainConfig {
             ("max_gradient_norm", self.max_gradient_norm, false),
             ("ema_half_life_images", self.ema_half_life_images, false),
             ("guidance_weight", self.guidance_weight, true),
+            ("photos_weight", self.photos_weight, false),
+            ("checkpoint_minutes", self.checkpoint_minutes, false),
         ] {
             let ok = value.is_finite() && (value > 0.0 || zero_allowed && value == 0.0);
             let bound = if zero_allowed { "at least" } else { "above" };
@@ -259,6 +357,42 @@ impl TrainConfig {
             self.validation_photos >= 1 && self.validation_crops >= 1,
             "validation needs at least one photograph and one crop".into(),
         );
+        check(
+            (1..=1000).contains(&self.keep_checkpoints),
+            format!(
+                "keep_checkpoints is {}, allowed are 1 to 1000",
+                self.keep_checkpoints
+            ),
+        );
+        check(
+            self.max_nonfinite_steps >= 1,
+            "max_nonfinite_steps must be at least 1".into(),
+        );
+        if let Some(micro_batch) = self.micro_batch {
+            check(
+                self.batch.checked_rem(micro_batch) == Some(0),
+                format!(
+                    "micro_batch is {micro_batch}, it must divide the batch of {}",
+                    self.batch
+                ),
+            );
+        }
+        let mut names: Vec<&str> = self
+            .blur
+            .families
+            .iter()
+            .map(|entry| entry.family.name())
+            .collect();
+        for entry in &self.pairs {
+            problems.extend(entry.problems());
+            if names.contains(&entry.name.as_str()) {
+                problems.push(format!(
+                    "pairs: the name `{}` is that of a blur family or of another entry",
+                    entry.name
+                ));
+            }
+            names.push(&entry.name);
+        }
         if problems.is_empty() {
             Ok(())
         } else {

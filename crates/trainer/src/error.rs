@@ -44,6 +44,34 @@ pub enum Error {
         /// Files that could not be read or are too small.
         skipped: usize,
     },
+    /// A folder of pairs holds no usable pair.
+    #[error("{}: no usable pair of a blurry and a sharp picture; {}", folder.display(), match first {
+        Some(reason) => format!("{skipped} were skipped, first {reason}"),
+        None => "no file matches `blurry`".to_owned(),
+    })]
+    NoPairs {
+        /// The folder.
+        folder: PathBuf,
+        /// Blurry pictures that cannot be used.
+        skipped: usize,
+        /// Why the first of them cannot.
+        first: Option<String>,
+    },
+    /// A picture that could be read when the run started cannot be read now.
+    #[error("{}: was there when the run started and cannot be used any more", path.display())]
+    DataLost {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<image_io::Error>,
+    },
+    /// A picture has another size than when the run started.
+    #[error("{}: changed while the run was going on", path.display())]
+    DataChanged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The run folder holds another run.
     #[error("{}: holds a training run already", path.display())]
     RunExists {
@@ -68,6 +96,14 @@ pub enum Error {
         /// Steps of the configuration.
         steps: u64,
     },
+    /// No saved state is sound.
+    #[error("{}: no saved state is usable: {}", path.display(), problems.join("; "))]
+    NoSoundState {
+        /// The run folder.
+        path: PathBuf,
+        /// One sentence per file.
+        problems: Vec<String>,
+    },
     /// The saved state is damaged.
     #[error("{}: the saved state is not usable ({reason})", path.display())]
     State {
@@ -76,13 +112,26 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// Too many steps in a row gave a loss or gradient that is not finite.
-    #[error("loss or gradient was not finite in {count} steps in a row, last at step {step}")]
+    /// Training diverged: too many steps in a row gave a loss or gradient that is not finite, or the weights are not.
+    #[error("training diverged at step {step}: {problem}; {}", last_good(last))]
     Diverged {
         /// The last such step.
         step: u64,
-        /// How many in a row.
-        count: u32,
+        /// What was not finite.
+        problem: String,
+        /// The last good state.
+        last: Option<Saved>,
+    },
+    /// A run ended and its state could not be written.
+    #[error("step {step} could not be saved; {}", last_good(last))]
+    NotSaved {
+        /// Finished steps.
+        step: u64,
+        /// The last good state.
+        last: Option<Saved>,
+        /// Why.
+        #[source]
+        source: Box<Error>,
     },
     /// The background loader stopped.
     #[error("the data loader stopped unexpectedly")]
@@ -102,6 +151,25 @@ pub enum Error {
     /// libtorch reported an error.
     #[error("libtorch")]
     Torch(#[from] tch::TchError),
+}
+
+/// A state on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Finished steps.
+    pub step: u64,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Says where the last good state is.
+pub(crate) fn last_good(last: &Option<Saved>) -> String {
+    match last {
+        Some(Saved { step, path }) => {
+            format!("the last good state is {} of step {step}", path.display())
+        }
+        None => "no state was saved before".into(),
+    }
 }
 
 /// Result of this crate.

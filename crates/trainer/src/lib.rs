@@ -1,24 +1,38 @@
 #![doc = include_str!("../README.md")]
 
+mod cache;
 mod config;
+mod data;
 mod error;
 mod folder;
+mod loader;
 mod loss;
 mod noise_levels;
 mod optimizer;
+mod pair_folder;
 mod pairs;
 mod photos;
+mod picture;
 mod random;
+mod real_pairs;
 mod run;
+mod stability;
 mod state;
+mod states;
+mod step;
 mod validation;
 
+pub use cache::ImageCache;
 pub use config::{Loss, SCHEMA_VERSION, TrainConfig};
-pub use error::{Error, Result};
+pub use data::DataSet;
+pub use error::{Error, Result, Saved};
 pub use folder::files;
+pub use loader::{Batch, Loader};
 pub use noise_levels::NoiseLevels;
 pub use optimizer::{AdamW, Parameter};
-pub use pairs::{Batch, Loader, Pair, PairSource};
+pub use pair_folder::{PairFolder, Pairing, PairingRule, Replace, Scene};
+pub use pairs::{Pair, PairSource, Sampling, Source};
 pub use photos::{Photo, PhotoSet};
 pub use run::{Event, Outcome, run};
+pub use states::BEST_MODEL;
 pub use validation::{Quality, Report, Validation};

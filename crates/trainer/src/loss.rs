@@ -5,7 +5,7 @@ use ms_guidance::{GuidedUNet, guidance_loss};
 use tch::{Kind, Tensor};
 
 use crate::config::Loss;
-use crate::pairs::Batch;
+use crate::loader::Batch;
 use crate::{Result, TrainConfig};
 
 /// Losses of one step, as scalars on the device.

@@ -125,6 +125,21 @@ impl AdamW {
         Ok(())
     }
 
+    /// Whether every weight is finite.
+    ///
+    /// # Errors
+    /// If libtorch is out of memory.
+    pub fn is_finite(&self) -> Result<bool> {
+        for parameter in &self.parameters {
+            for tensor in [&parameter.value, &parameter.average] {
+                if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// The averaged weights by name (sharing memory).
     pub fn averages(&self) -> BTreeMap<String, Tensor> {
         self.parameters

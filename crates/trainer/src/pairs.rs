@@ -1,22 +1,21 @@
-//! Sharp and blurry crops: random ones for training, fixed ones for validation.
-
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
-use std::thread::JoinHandle;
+//! Sharp and blurry crops: random ones for training, fixed ones for validation; blur made on the fly.
 
 use blur_synth::{BlurMix, Family};
 use ndarray::{Array3, s};
 use rayon::prelude::*;
-use tch::Tensor;
 
 use crate::photos::Photo;
+use crate::picture::Place;
 use crate::random::Random;
 use crate::{Error, Result};
 
 const CROP_STREAM: u64 = 1;
 const VALIDATION_STREAM: u64 = 2;
-/// Batches prepared ahead of the network.
-const PREFETCH: usize = 4;
+const SCALE_STREAM: u64 = 4;
+const TABLE_STREAM: u64 = 5;
+const SLOT_STREAM: u64 = 6;
+/// Photographs that lie on the table together when several crops are taken of each.
+const TABLE: u64 = 64;
 
 /// A sharp crop and its blurry version, `[3, side, side]` in [0, 1].
 #[derive(Debug, Clone)]
@@ -27,7 +26,71 @@ pub struct Pair {
     pub blurry: Array3<f32>,
 }
 
-/// Training pairs: pair number `index` depends on the seed and on `index` alone.
+/// Where training pairs come from. Pair number `index` depends on the source and on `index` alone, whichever thread asks, and when.
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// The training pair with this number.
+    ///
+    /// # Errors
+    /// If its files cannot be read any more, or its blur cannot be made.
+    fn pair(&self, index: u64) -> Result<Pair>;
+
+    /// What turned out to be unusable since the last call, each file once.
+    fn take_notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// How crops are taken, apart from what they are taken of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// Side of a crop in pixels.
+    pub crop: usize,
+    /// Seed of every choice.
+    pub seed: u64,
+    /// Crops are made smaller or larger by a factor between these two; 1 and 1 for none.
+    pub scale_jitter: [f64; 2],
+    /// Crops taken of a photograph, on average, before others are decoded. With 1 every crop is of any photograph; with more there are
+    /// always 64 photographs on the table, and crops of these alternate.
+    pub crops_per_photo: usize,
+}
+
+impl Sampling {
+    /// Crops of `crop` pixels at their own scale.
+    pub fn new(crop: usize, seed: u64) -> Self {
+        Self {
+            crop,
+            seed,
+            scale_jitter: [1.0, 1.0],
+            crops_per_photo: 1,
+        }
+    }
+
+    /// A number below `total` that picks the photograph of pair `index`.
+    pub(crate) fn pick(&self, index: u64, random: &mut Random, total: usize) -> usize {
+        // Drawn in any case: what follows must not depend on how the photograph is picked.
+        let own = random.below(total);
+        if self.crops_per_photo <= 1 {
+            return own;
+        }
+        let table = index / (TABLE * self.crops_per_photo as u64);
+        let slot = Random::new(self.seed, TABLE_STREAM, index).below(TABLE as usize) as u64;
+        Random::new(self.seed, SLOT_STREAM, table * TABLE + slot).below(total)
+    }
+
+    /// The side in the photograph of a square that becomes `side` pixels, at most `available`.
+    pub(crate) fn source_side(&self, index: u64, side: usize, available: usize) -> usize {
+        let [low, high] = self.scale_jitter;
+        if low == 1.0 && high == 1.0 {
+            return side;
+        }
+        let drawn = Random::new(self.seed, SCALE_STREAM, index).uniform();
+        let factor = low + (high - low) * drawn;
+        // Three pixels are the least that a measure of detail needs.
+        ((side as f64 / factor).round() as usize).clamp(3, available)
+    }
+}
+
+/// Training pairs of photographs that are blurred on the fly: pair number `index` depends on the seed and on `index` alone.
 #[derive(Debug)]
 pub struct PairSource {
     photos: Vec<Photo>,
@@ -35,8 +98,7 @@ pub struct PairSource {
     cumulative: Vec<usize>,
     blur: BlurMix,
     margin: usize,
-    crop: usize,
-    seed: u64,
+    sampling: Sampling,
 }
 
 impl PairSource {
@@ -45,8 +107,16 @@ impl PairSource {
     /// # Errors
     /// If the blur mix is invalid, or a photograph is smaller than [`needed_side`](Self::needed_side), or there is none.
     pub fn new(photos: Vec<Photo>, blur: BlurMix, crop: usize, seed: u64) -> Result<Self> {
+        Self::sampled(photos, blur, Sampling::new(crop, seed))
+    }
+
+    /// [`PairSource::new`] with all that can be said about how crops are taken.
+    ///
+    /// # Errors
+    /// As [`PairSource::new`].
+    pub fn sampled(photos: Vec<Photo>, blur: BlurMix, sampling: Sampling) -> Result<Self> {
         let margin = blur.max_margin()?;
-        let minimum = Self::needed_side(&blur, crop)?;
+        let minimum = Self::needed_side(&blur, sampling.crop)?;
         let small = photos.iter().filter(|photo| photo.shorter_side() < minimum);
         let skipped = small.count();
         if skipped > 0 || photos.is_empty() {
@@ -69,8 +139,7 @@ impl PairSource {
             cumulative,
             blur,
             margin,
-            crop,
-            seed,
+            sampling,
         })
     }
 
@@ -85,23 +154,30 @@ impl PairSource {
     /// The training pair with this number.
     ///
     /// # Errors
-    /// If the blur cannot be made.
+    /// If a photograph is gone, or the blur cannot be made.
     pub fn pair(&self, index: u64) -> Result<Pair> {
-        let mut random = Random::new(self.seed, CROP_STREAM, index);
-        let pixel = random.below(self.cumulative.last().copied().unwrap_or(0));
-        let photo = &self.photos[self.cumulative.partition_point(|&end| end <= pixel)];
+        let mut random = Random::new(self.sampling.seed, CROP_STREAM, index);
+        let total = self.cumulative.last().copied().unwrap_or(0);
+        let pixel = self.sampling.pick(index, &mut random, total);
+        let picture =
+            self.photos[self.cumulative.partition_point(|&end| end <= pixel)].picture()?;
         let degradation = self.blur.sample(random.next_u64())?;
-        let flips = [
-            random.uniform() < 0.5,
-            random.uniform() < 0.5,
-            random.uniform() < 0.5,
-        ];
+        let flips = random_flips(&mut random);
         let margin = degradation.margin()?;
-        let side = self.crop + 2 * margin;
-        let (top, left) = photo.detailed_corner(side, &mut random);
-        let sharp = photo.square(top, left, side, flips);
+        let crop = self.sampling.crop;
+        let side = crop + 2 * margin;
+        let available = picture.height.min(picture.width);
+        let source_side = self.sampling.source_side(index, side, available);
+        let (top, left) = picture.detailed_corner(source_side, &mut random);
+        let place = Place {
+            top,
+            left,
+            side: source_side,
+            flips,
+        };
+        let sharp = picture.square(place, side);
         let blurry = degradation.apply_valid(sharp.view(), margin)?;
-        let end = margin + self.crop;
+        let end = margin + crop;
         Ok(Pair {
             sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(),
             blurry,
@@ -121,25 +197,28 @@ impl PairSource {
     /// `count` fixed pairs of one family from these photographs, in turn.
     ///
     /// # Errors
-    /// If the blur cannot be made.
+    /// If a photograph is gone, or the blur cannot be made.
     pub fn fixed(&self, family: Family, count: usize) -> Result<Vec<Pair>> {
         (0..count)
             .into_par_iter()
             .map(|index| {
-                let mut random = Random::new(self.seed, VALIDATION_STREAM, index as u64);
-                let photo = &self.photos[index % self.photos.len()];
+                let mut random = Random::new(self.sampling.seed, VALIDATION_STREAM, index as u64);
+                let picture = self.photos[index % self.photos.len()].picture()?;
                 let degradation = self.blur.sample_family(family, random.next_u64())?;
                 let margin = degradation.margin()?;
-                let (top, left) = photo.detailed_corner(self.crop + 2 * self.margin, &mut random);
+                let crop = self.sampling.crop;
+                let (top, left) = picture.detailed_corner(crop + 2 * self.margin, &mut random);
                 let inset = self.margin - margin;
-                let sharp = photo.square(
-                    top + inset,
-                    left + inset,
-                    self.crop + 2 * margin,
-                    [false; 3],
-                );
+                let side = crop + 2 * margin;
+                let place = Place {
+                    top: top + inset,
+                    left: left + inset,
+                    side,
+                    flips: [false; 3],
+                };
+                let sharp = picture.square(place, side);
                 let blurry = degradation.apply_valid(sharp.view(), margin)?;
-                let end = margin + self.crop;
+                let end = margin + crop;
                 Ok(Pair {
                     sharp: sharp.slice(s![.., margin..end, margin..end]).to_owned(),
                     blurry,
@@ -149,94 +228,48 @@ impl PairSource {
     }
 }
 
-/// A batch of pairs as tensors `[N, 3, side, side]` in [-1, 1], float32, on the CPU.
-#[derive(Debug)]
-pub struct Batch {
-    /// Sharp.
-    pub sharp: Tensor,
-    /// Blurry.
-    pub blurry: Tensor,
+impl Source for PairSource {
+    fn pair(&self, index: u64) -> Result<Pair> {
+        PairSource::pair(self, index)
+    }
 }
 
-impl Batch {
-    /// Stacks pairs of equal size.
-    ///
-    /// # Errors
-    /// If libtorch is out of memory.
-    pub fn new(pairs: &[Pair]) -> Result<Self> {
-        let stack = |pick: fn(&Pair) -> &Array3<f32>| -> Result<Tensor> {
-            let tensors = pairs
-                .iter()
-                .map(|pair| {
-                    let array = pick(pair).as_standard_layout();
-                    let shape: Vec<i64> = array.shape().iter().map(|&n| n as i64).collect();
-                    let values: Vec<f32> = array.iter().map(|&value| 2.0 * value - 1.0).collect();
-                    Ok(Tensor::f_from_slice(&values)?.f_reshape(&shape)?)
-                })
-                .collect::<Result<Vec<_>>>()?;
-            Ok(Tensor::f_stack(&tensors, 0)?)
+/// One of the eight ways to lay down a square.
+pub(crate) fn random_flips(random: &mut Random) -> [bool; 3] {
+    [
+        random.uniform() < 0.5,
+        random.uniform() < 0.5,
+        random.uniform() < 0.5,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn several_crops_of_a_picture_follow_each_other_closely() {
+        let distinct = |crops_per_photo, indices: std::ops::Range<u64>| {
+            let sampling = Sampling {
+                crops_per_photo,
+                ..Sampling::new(64, 1)
+            };
+            let mut random = Random::new(1, 1, 1);
+            let picks: HashSet<usize> = indices
+                .map(|index| sampling.pick(index, &mut random, 100_000))
+                .collect();
+            picks.len()
         };
-        Ok(Self {
-            sharp: stack(|pair| &pair.sharp)?,
-            blurry: stack(|pair| &pair.blurry)?,
-        })
-    }
-}
-
-/// Prepares batches in the background, in order.
-#[derive(Debug)]
-pub struct Loader {
-    batches: Option<Receiver<Result<Vec<Pair>>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Loader {
-    /// Starts with the batch of step `first_step`.
-    pub fn start(source: Arc<PairSource>, batch: usize, first_step: u64) -> Self {
-        let (sender, receiver) = sync_channel(PREFETCH);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            for step in first_step.. {
-                if stopped.load(Ordering::Relaxed) {
-                    break;
-                }
-                let first = step * batch as u64;
-                let pairs = (first..first + batch as u64)
-                    .into_par_iter()
-                    .map(|i| source.pair(i))
-                    .collect();
-                if sender.send(pairs).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            batches: Some(receiver),
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    /// The next batch.
-    ///
-    /// # Errors
-    /// If the blur of a pair cannot be made.
-    pub fn next_batch(&mut self) -> Result<Batch> {
-        let receiver = self.batches.as_ref().ok_or(Error::LoaderStopped)?;
-        let pairs = receiver.recv().map_err(|_| Error::LoaderStopped)??;
-        Batch::new(&pairs)
-    }
-}
-
-impl Drop for Loader {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // Closing the channel wakes a sender that waits for room.
-        self.batches = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        assert!(distinct(1, 0..512) > 500);
+        // Now and then two picks are of the same of 100 000.
+        assert!((60..=64).contains(&distinct(8, 0..512)));
+        assert!((600..=640).contains(&distinct(8, 0..5120)));
+        let in_a_batch = distinct(8, 0..16);
+        assert!(
+            in_a_batch >= 12,
+            "a batch is of many pictures: {in_a_batch}"
+        );
     }
 }

@@ -1,31 +1,26 @@
-//! Sharp photographs in memory and crops of them with enough detail.
+//! Sets of sharp photographs.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use image_io::Limits;
-use ndarray::Array3;
 use rayon::prelude::*;
 
-use crate::random::Random;
+use crate::cache::ImageCache;
+use crate::picture::Picture;
 use crate::{Error, Result};
 
-/// Standard deviation of the Laplacian of 8-bit luma above which a crop has enough detail to learn from.
-const DETAIL_THRESHOLD: f64 = 8.0;
-/// Crops tried before the one with most detail is taken.
-const CROP_TRIES: usize = 6;
-/// Memory for decoded photographs: 1.4 thousand megapixels.
-const MAX_BYTES: u64 = 4 << 30;
+/// Megabytes of decoded photographs that [`PhotoSet::read`] keeps in memory.
+pub(crate) const CACHE_MEGABYTES: u64 = 2048;
 
-/// One decoded photograph, 8 bits per sample (a quarter of the memory of floats).
+/// One usable photograph. Its pixels lie in a cache, or are decoded when they are needed.
 #[derive(Debug, Clone)]
 pub struct Photo {
     /// File that it came from.
     pub path: PathBuf,
     height: usize,
     width: usize,
-    /// `[3, H, W]`.
-    samples: Vec<u8>,
+    cache: Arc<ImageCache>,
 }
 
 /// A set of photographs.
@@ -39,9 +34,23 @@ pub struct PhotoSet {
     pub sha256: String,
 }
 
-/// Lists the image files below `folder`, each file once: `seen` holds the real paths of files and folders, so that
+/// What happens to a second name of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// It is a file of its own.
+    Kept,
+    /// It is passed over.
+    Once,
+}
+
+/// Lists the image files below `folder`: `seen` holds the real paths of folders, and of files with [`Links::Once`], so that
 /// links that lead in circles and folders that are given twice do no harm.
-fn collect(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn collect(
+    folder: &Path,
+    links: Links,
+    seen: &mut HashSet<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
     let fail = |source| Error::Io {
         path: folder.to_owned(),
         action: "read the folder",
@@ -53,11 +62,11 @@ fn collect(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>)
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.is_dir() {
-            collect(&path, seen, files)?;
+            collect(&path, links, seen, files)?;
         } else if image_io::is_supported(&path)
             && path
                 .canonicalize()
-                .is_ok_and(|real_path| seen.insert(real_path))
+                .is_ok_and(|real_path| links == Links::Kept || seen.insert(real_path))
         {
             files.push(path);
         }
@@ -65,50 +74,32 @@ fn collect(folder: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>)
     Ok(())
 }
 
-/// Drops the files that would not fit into memory together, with the reason.
-fn within_budget(files: Vec<PathBuf>, skipped: &mut Vec<String>) -> Vec<PathBuf> {
-    let mut bytes = 0;
-    files
-        .into_iter()
-        .filter(|path| {
-            // A file without a readable size is left to the decoder, which says what is wrong with it.
-            let size = image_io::image_size(path, &Limits::default()).unwrap_or((0, 0));
-            let needed = 3 * u64::from(size.0) * u64::from(size.1);
-            let fits = bytes + needed <= MAX_BYTES;
-            if fits {
-                bytes += needed;
-            } else {
-                skipped.push(format!(
-                    "{}: more photographs than {} GiB of memory hold",
-                    path.display(),
-                    MAX_BYTES >> 30
-                ));
-            }
-            fits
-        })
-        .collect()
-}
-
-fn decode(path: &Path, minimum: usize) -> std::result::Result<Photo, String> {
-    let photo = image_io::read(path, &Limits::default()).map_err(|error| error.to_string())?;
-    let (height, width) = (photo.height(), photo.width());
+/// Decodes a photograph into `cache` and says what it holds: the photograph and the SHA-256 of its samples.
+fn examine(
+    path: &Path,
+    minimum: usize,
+    cache: &Arc<ImageCache>,
+) -> std::result::Result<(Photo, String), String> {
+    let picture = cache.get(path).map_err(|error| error.to_string())?;
+    let (height, width) = (picture.height, picture.width);
     if height.min(width) < minimum {
-        return Err(format!(
-            "{}: {width}×{height} is smaller than {minimum}×{minimum}",
-            path.display()
-        ));
+        return Err(too_small(path, width, height, minimum));
     }
-    let samples = photo
-        .pixels
-        .iter()
-        .map(|&value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
-        .collect();
-    Ok(Photo {
+    let photo = Photo {
         path: path.to_owned(),
         height,
         width,
-        samples,
-    })
+        cache: Arc::clone(cache),
+    };
+    Ok((photo, ms_guidance::checkpoint::sha256(picture.samples())))
+}
+
+/// Why a picture cannot be used.
+pub(crate) fn too_small(path: &Path, width: usize, height: usize, minimum: usize) -> String {
+    format!(
+        "{}: {width}×{height} is smaller than {minimum}×{minimum}",
+        path.display()
+    )
 }
 
 impl PhotoSet {
@@ -117,25 +108,33 @@ impl PhotoSet {
     /// # Errors
     /// If a folder cannot be read or no photograph of at least `minimum`×`minimum` pixels is found.
     pub fn read(folders: &[PathBuf], minimum: usize) -> Result<Self> {
+        Self::read_into(folders, minimum, &ImageCache::new(CACHE_MEGABYTES))
+    }
+
+    /// [`PhotoSet::read`] with the pixels in a given cache. Every photograph is decoded once, to know that it can be; those that the
+    /// cache has no room for are decoded again when they are needed.
+    ///
+    /// # Errors
+    /// As [`PhotoSet::read`].
+    pub fn read_into(folders: &[PathBuf], minimum: usize, cache: &Arc<ImageCache>) -> Result<Self> {
         let (mut files, mut seen) = (Vec::new(), HashSet::new());
         for folder in folders {
-            collect(folder, &mut seen, &mut files)?;
+            collect(folder, Links::Once, &mut seen, &mut files)?;
         }
         files.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
-        let mut photos: Vec<Photo> = Vec::new();
+        let mut found: Vec<(Photo, String)> = Vec::new();
         let mut skipped = Vec::new();
-        let files = within_budget(files, &mut skipped);
         for result in files
             .par_iter()
-            .map(|path| decode(path, minimum))
+            .map(|path| examine(path, minimum, cache))
             .collect::<Vec<_>>()
         {
             match result {
-                Ok(photo) => photos.push(photo),
+                Ok(photo) => found.push(photo),
                 Err(reason) => skipped.push(reason),
             }
         }
-        if photos.is_empty() {
+        if found.is_empty() {
             let folders = folders
                 .iter()
                 .map(|f| f.display().to_string())
@@ -149,8 +148,7 @@ impl PhotoSet {
         }
         // The same picture twice could be trained on and validated with.
         let (mut bytes, mut pictures) = (Vec::new(), HashSet::new());
-        photos.retain(|photo| {
-            let hash = ms_guidance::checkpoint::sha256(&photo.samples);
+        found.retain(|(photo, hash)| {
             let new = pictures.insert(hash.clone());
             if new {
                 bytes.extend(photo.name().as_bytes());
@@ -165,7 +163,7 @@ impl PhotoSet {
         });
         let sha256 = ms_guidance::checkpoint::sha256(&bytes);
         Ok(Self {
-            photos,
+            photos: found.into_iter().map(|(photo, _)| photo).collect(),
             skipped,
             sha256,
         })
@@ -209,68 +207,21 @@ impl Photo {
         self.height * self.width
     }
 
-    fn luma(&self, y: usize, x: usize) -> f64 {
-        let plane = self.pixels();
-        let i = y * self.width + x;
-        let sample = |channel: usize| f64::from(self.samples[channel * plane + i]);
-        0.299 * sample(0) + 0.587 * sample(1) + 0.114 * sample(2)
-    }
-
-    /// Standard deviation of the 4-neighbour Laplacian of 8-bit luma over a square, on every second pixel.
-    fn detail(&self, top: usize, left: usize, side: usize) -> f64 {
-        let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
-        for y in (top + 1..top + side - 1).step_by(2) {
-            for x in (left + 1..left + side - 1).step_by(2) {
-                let laplacian = self.luma(y - 1, x)
-                    + self.luma(y + 1, x)
-                    + self.luma(y, x - 1)
-                    + self.luma(y, x + 1)
-                    - 4.0 * self.luma(y, x);
-                sum += laplacian;
-                squares += laplacian * laplacian;
-                count += 1.0;
-            }
+    /// The pixels. They were decoded once before; that they cannot be any more is an error, because leaving the photograph out now
+    /// would make this run another than the one that was started.
+    pub(crate) fn picture(&self) -> Result<Arc<Picture>> {
+        let picture = self
+            .cache
+            .get(&self.path)
+            .map_err(|source| Error::DataLost {
+                path: self.path.clone(),
+                source: Box::new(source),
+            })?;
+        if (picture.height, picture.width) != (self.height, self.width) {
+            return Err(Error::DataChanged {
+                path: self.path.clone(),
+            });
         }
-        let mean = sum / f64::max(count, 1.0);
-        (squares / f64::max(count, 1.0) - mean * mean)
-            .max(0.0)
-            .sqrt()
-    }
-
-    /// Top left corner of a random square of `side` pixels with enough detail, or the best of a few.
-    pub(crate) fn detailed_corner(&self, side: usize, random: &mut Random) -> (usize, usize) {
-        let mut best = (-1.0, (0, 0));
-        for _ in 0..CROP_TRIES {
-            let corner = (
-                random.below(self.height - side + 1),
-                random.below(self.width - side + 1),
-            );
-            let detail = self.detail(corner.0, corner.1, side);
-            if detail > best.0 {
-                best = (detail, corner);
-            }
-            if detail > DETAIL_THRESHOLD {
-                break;
-            }
-        }
-        best.1
-    }
-
-    /// Square of `side` pixels at `top`, `left` as `[3, side, side]` in [0, 1], optionally mirrored and transposed.
-    pub(crate) fn square(
-        &self,
-        top: usize,
-        left: usize,
-        side: usize,
-        flips: [bool; 3],
-    ) -> Array3<f32> {
-        let plane = self.pixels();
-        let [mirror_y, mirror_x, transpose] = flips;
-        Array3::from_shape_fn((3, side, side), |(channel, y, x)| {
-            let (y, x) = if transpose { (x, y) } else { (y, x) };
-            let y = if mirror_y { side - 1 - y } else { y };
-            let x = if mirror_x { side - 1 - x } else { x };
-            f32::from(self.samples[channel * plane + (top + y) * self.width + left + x]) / 255.0
-        })
+        Ok(picture)
     }
 }

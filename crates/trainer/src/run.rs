@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use diffusion_sched::{CounterNoise, NoiseSource};
 use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
 use tch::{Device, Tensor, nn};
 
+use crate::data::DataSet;
+use crate::error::last_good;
 use crate::folder::{RunFolder, files};
-use crate::loss::batch_loss;
-use crate::noise_levels::NoiseLevels;
+use crate::loader::Loader;
 use crate::optimizer::AdamW;
-use crate::pairs::{Batch, Loader, PairSource};
-use crate::photos::PhotoSet;
-use crate::validation::{Report, Validation};
-use crate::{Error, Result, TrainConfig, state};
-
-/// Non-finite steps in a row after which training stops.
-const MAX_NON_FINITE: u32 = 20;
+use crate::pair_folder::PairFolder;
+use crate::stability::Stability;
+use crate::state::Progress;
+use crate::states::{BEST_MODEL, SavedStates};
+use crate::step::Stepper;
+use crate::validation::Report;
+use crate::{Error, Result, TrainConfig};
 
 /// What happens during a run.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub enum Event {
     Started {
         /// Parameters of the model.
         parameters: i64,
-        /// Photographs for training.
+        /// Photographs for training; pairs of folders are told by a note.
         photos: usize,
         /// Files that were not usable, with reasons.
         skipped: Vec<String>,
@@ -58,7 +58,7 @@ pub enum Event {
         /// Quality per family and over `all`.
         report: Report,
     },
-    /// A checkpoint was written.
+    /// A checkpoint was written, and the state with it.
     Checkpoint {
         /// The model file.
         path: PathBuf,
@@ -97,35 +97,18 @@ pub fn run(
 ) -> Result<Outcome> {
     config.validate()?;
     let folder = RunFolder::prepare(config, resume)?;
-    let side = config.crop.max(config.validation_crop);
-    let set = PhotoSet::read(&config.photos, PairSource::needed_side(&config.blur, side)?)?;
-    let (skipped, data_sha256) = (set.skipped.clone(), set.sha256.clone());
-    let only = (set.photos.len() == 1).then(|| set.photos.clone());
-    let (training, held_out) = set.split(config.validation_photos);
-    let photos = training.len();
-    let source = Arc::new(PairSource::new(
+    let DataSet {
         training,
-        config.blur.clone(),
-        config.crop,
-        config.seed,
-    )?);
-    let held_out = match only {
-        Some(photo) => {
-            let _ = observe(Event::Note(
-                "only one photograph: it serves for validation as well".into(),
-            ));
-            photo
-        }
-        None => held_out,
-    };
-    let validation_source = PairSource::new(
-        held_out,
-        config.blur.clone(),
-        config.validation_crop,
-        config.seed,
-    )?;
-    let validation = Validation::new(&validation_source, config.validation_crops, config.seed)?;
-    drop(validation_source);
+        validation,
+        photos,
+        skipped,
+        notes,
+        sha256: data_sha256,
+        ..
+    } = DataSet::open(config)?;
+    for note in notes {
+        let _ = observe(Event::Note(note));
+    }
 
     tch::manual_seed(config.seed as i64);
     let store = nn::VarStore::new(device);
@@ -136,18 +119,45 @@ pub fn run(
         averaged_store.variables().into_iter().collect();
     let mut optimizer = AdamW::new(store.variables().into_iter().collect(), config.weight_decay)?;
 
-    let state_path = folder.path(files::STATE);
-    let first = if resume && state_path.exists() {
-        state::load(&state_path, &mut optimizer, config, &data_sha256)?
-    } else {
-        0
-    };
-    if first > config.steps {
-        return Err(Error::PastTheEnd {
-            path: state_path,
-            done: first,
-            steps: config.steps,
+    let mut states = SavedStates::new(config.out.clone(), config.keep_checkpoints);
+    if !resume && states.any()? {
+        return Err(Error::RunExists {
+            path: config.out.clone(),
         });
+    }
+    let loaded = match resume {
+        true => states.load(&mut optimizer, config, &data_sha256)?,
+        false => None,
+    };
+    let mut progress = match &loaded {
+        Some(loaded) => loaded.progress.clone(),
+        None => Progress {
+            step: 0,
+            updates: 0,
+            data_sha256,
+            config: config.clone(),
+            stability: Stability::default(),
+            best_psnr: None,
+        },
+    };
+    progress.config = config.clone();
+    let first = progress.step;
+    if let Some(loaded) = &loaded {
+        if first > config.steps {
+            return Err(Error::PastTheEnd {
+                path: loaded.path.clone(),
+                done: first,
+                steps: config.steps,
+            });
+        }
+        for (path, reason) in &loaded.damaged {
+            let _ = observe(Event::Note(format!(
+                "{}: the saved state is not usable ({reason}); it is kept as .damaged, and the run goes on from {} of step {first}",
+                path.display(),
+                loaded.path.display()
+            )));
+        }
+        states.set_aside(&loaded.damaged)?;
     }
     // Only now: a state that does not fit must leave the folder as it was.
     let mut log = folder.start(config, first)?;
@@ -160,104 +170,175 @@ pub fn run(
         total: config.steps,
     });
 
-    let levels = NoiseLevels::new(config)?;
-    let mut loader = Loader::start(source, config.batch, first);
+    let stepper = Stepper::new(&model, config, device)?;
+    let source = Arc::clone(&training);
+    let mut loader = Loader::start(source, config.batch, first, config.loader_threads);
     let started = Instant::now();
-    let (mut step, mut non_finite, mut interrupted) = (first, 0, false);
+    let between = Duration::try_from_secs_f64(config.checkpoint_minutes * 60.0);
+    let between = between.unwrap_or(Duration::MAX);
+    let (mut saved_at, mut tried) = (started, false);
+    let mut interrupted = false;
     let mut report = Report::new();
-    while step < config.steps && !interrupted {
+    while progress.step < config.steps && !interrupted {
         let batch = loader.next_batch()?;
-        let batch = Batch {
-            sharp: batch.sharp.f_to_device(device)?,
-            blurry: batch.blurry.f_to_device(device)?,
-        };
-        let drawn = levels.draw(step)?;
-        // One noise field per crop: the step is folded into the seed, the place in the batch is the sample index.
-        let samples: Vec<u32> = (0..config.batch as u32).collect();
-        let key = config.seed ^ step.rotate_left(32);
-        let noise = CounterNoise::new(key, samples, device).normal(
-            [
-                config.batch as i64,
-                3,
-                config.crop as i64,
-                config.crop as i64,
-            ],
-            0,
+        for note in training.take_notes() {
+            let _ = observe(Event::Note(note));
+        }
+        let done = stepper.run(
+            &mut optimizer,
+            &mut progress.stability,
+            progress.step,
+            &batch,
         )?;
-        let loss = batch_loss(&model, config, &batch, &drawn, &noise)?;
-        let values: Vec<Tensor> = optimizer
-            .parameters
-            .iter()
-            .map(|p| p.value.shallow_clone())
-            .collect();
-        let gradients = Tensor::f_run_backward(&[&loss.total], &values, false, false)?;
-        let norm = AdamW::gradient_norm(&gradients)?.f_double_value(&[])?;
-        let value = loss.total.f_double_value(&[])?;
-        let learning_rate = config.learning_rate_at(step);
-        if value.is_finite() && norm.is_finite() {
-            non_finite = 0;
-            let scale = (config.max_gradient_norm / norm.max(1e-12)).min(1.0);
-            optimizer.step(&gradients, scale, learning_rate, config.ema_decay_at(step))?;
-        } else {
-            non_finite += 1;
+        progress.step += 1;
+        progress.updates = optimizer.updates;
+        let step = progress.step;
+        if !done.updated {
             let _ = observe(Event::Note(format!(
-                "step {}: loss {value}, gradient norm {norm}; skipped",
-                step + 1
+                "step {step}: loss {}, gradient norm {}; skipped, the learning rate goes on at {:.3} of its value",
+                done.loss,
+                done.gradient_norm,
+                progress.stability.factor()
             )));
-            if non_finite >= MAX_NON_FINITE {
+            if progress.stability.in_a_row >= config.max_nonfinite_steps {
                 return Err(Error::Diverged {
-                    step: step + 1,
-                    count: non_finite,
+                    step,
+                    problem: format!(
+                        "loss or gradient was not finite in {} steps in a row",
+                        progress.stability.in_a_row
+                    ),
+                    last: states.last().clone(),
                 });
             }
         }
-        step += 1;
         let images_per_second =
             ((step - first) * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
         if step.is_multiple_of(config.log_every) || step == config.steps {
             log.write(&serde_json::json!({
-                "type": "step", "step": step, "total_images": step * config.batch as u64, "loss": value,
-                "diffusion_loss": loss.diffusion.f_double_value(&[])?,
-                "guidance_loss": loss.guidance.f_double_value(&[])?,
-                "gradient_norm": norm, "learning_rate": learning_rate, "images_per_second": images_per_second,
+                "schema_version": METRICS_VERSION, "type": "step", "step": step, "unix_time": unix_time(),
+                "total_images": step * config.batch as u64, "loss": done.loss,
+                "diffusion_loss": done.diffusion, "guidance_loss": done.guidance,
+                "gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate,
+                "images_per_second": images_per_second, "nonfinite_steps": progress.stability.total,
             }))?;
         }
         interrupted = observe(Event::Step {
             step,
             total: config.steps,
-            loss: value,
+            loss: done.loss,
             images_per_second,
         })
         .is_break();
         if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
             copy_averages(&optimizer, &averaged_variables)?;
             report = validation.run(&averaged, device)?;
-            log.write(&serde_json::json!({"type": "validation", "step": step, "report": report}))?;
+            log.write(&serde_json::json!({
+                "schema_version": METRICS_VERSION, "type": "validation", "step": step, "unix_time": unix_time(),
+                "total_images": step * config.batch as u64, "report": report,
+            }))?;
             interrupted |= observe(Event::Validation {
                 step,
                 report: report.clone(),
             })
             .is_break();
+            let psnr = report.get("all").map(|quality| quality.output_psnr);
+            let better =
+                |&psnr: &f64| psnr.is_finite() && progress.best_psnr.is_none_or(|best| psnr > best);
+            if let Some(psnr) = psnr.filter(better) {
+                let path = folder.path(BEST_MODEL);
+                match write_model(&path, &optimizer, &progress, &report) {
+                    Ok(()) => progress.best_psnr = Some(psnr),
+                    Err(error) => {
+                        let _ = observe(Event::Note(format!(
+                            "the best model so far could not be written: {}",
+                            chain(&error)
+                        )));
+                    }
+                }
+            }
         }
-        if step.is_multiple_of(config.checkpoint_every) || step == config.steps || interrupted {
-            state::save(&state_path, &mut optimizer, config, &data_sha256, step)?;
-            let description = describe(config, &data_sha256, step, &report);
+        let last_one = step == config.steps || interrupted;
+        let due = step.is_multiple_of(config.checkpoint_every) || saved_at.elapsed() >= between;
+        // While steps are skipped, the state is no better than the one before; and a disk that was full is tried again.
+        if last_one
+            || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0
+        {
             let path = folder.path(files::MODEL);
-            checkpoint::save(
-                &path,
-                &optimizer.averages(),
-                &description,
-                WeightFormat::Float16,
-            )?;
-            interrupted |= observe(Event::Checkpoint { path }).is_break();
+            let written = states
+                .save(&mut optimizer, &progress)
+                .and_then(|()| write_model(&path, &optimizer, &progress, &report));
+            saved_at = Instant::now();
+            tried = written.is_err();
+            match written {
+                Ok(()) => interrupted |= observe(Event::Checkpoint { path }).is_break(),
+                Err(error @ Error::Diverged { .. }) => return Err(error),
+                Err(error) if last_one => {
+                    return Err(Error::NotSaved {
+                        step,
+                        last: states.last().clone(),
+                        source: Box::new(error),
+                    });
+                }
+                Err(error) => {
+                    let text = format!(
+                        "step {step} could not be saved: {}; {}; training goes on and tries again",
+                        chain(&error),
+                        last_good(states.last())
+                    );
+                    let _ = observe(Event::Note(text));
+                }
+            }
         }
     }
+    let step = progress.step;
     Ok(Outcome {
         step,
         interrupted,
         model: folder.path(files::MODEL),
         report,
     })
+}
+
+/// Version of the lines in `metrics.jsonl`.
+const METRICS_VERSION: u32 = 1;
+/// Steps between attempts to save after one failed.
+const RETRY: u64 = 50;
+
+/// Seconds since 1970, for curves over time.
+fn unix_time() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn write_model(
+    path: &std::path::Path,
+    optimizer: &AdamW,
+    progress: &Progress,
+    report: &Report,
+) -> Result<()> {
+    let description = describe(
+        &progress.config,
+        &progress.data_sha256,
+        progress.step,
+        report,
+    );
+    Ok(checkpoint::save(
+        path,
+        &optimizer.averages(),
+        &description,
+        WeightFormat::Float16,
+    )?)
 }
 
 fn copy_averages(optimizer: &AdamW, averaged: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -287,6 +368,7 @@ fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report)
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
+        pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),
         ..config.clone()
     };

@@ -1,17 +1,22 @@
-//! The saved state of a run: weights, moments, averages and the step, in one safetensors file.
+//! One saved state of a run: weights, moments, averages and what the loop remembers, in one safetensors file with a checksum.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use ms_guidance::checkpoint::write_atomically;
+use ms_guidance::checkpoint::sha256;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use crate::optimizer::{AdamW, Parameter};
+use crate::pair_folder::PairFolder;
+use crate::stability::Stability;
 use crate::{Error, Result, TrainConfig};
 
 const METADATA_KEY: &str = "msdeblur_training";
+/// Metadata with the SHA-256 of the file in which these 64 digits are zeros.
+const CHECKSUM_KEY: &str = "sha256";
+const CHECKSUM_DIGITS: usize = 64;
 
 type Slot = (&'static str, fn(&mut Parameter) -> &mut Tensor);
 const SLOTS: [Slot; 4] = [
@@ -21,26 +26,44 @@ const SLOTS: [Slot; 4] = [
     ("average", |parameter| &mut parameter.average),
 ];
 
-#[derive(serde::Serialize, serde::Deserialize)]
+/// What a run knows besides its tensors.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Progress {
-    step: u64,
-    updates: u64,
-    data_sha256: String,
-    config: TrainConfig,
+pub(crate) struct Progress {
+    /// Finished steps.
+    pub(crate) step: u64,
+    /// Steps that changed the weights.
+    pub(crate) updates: u64,
+    /// SHA-256 of the photographs.
+    pub(crate) data_sha256: String,
+    /// The configuration at the time.
+    pub(crate) config: TrainConfig,
+    /// Steps that were not finite and the back-off they caused.
+    #[serde(default)]
+    pub(crate) stability: Stability,
+    /// Best validation PSNR over all pairs so far, in dB.
+    #[serde(default)]
+    pub(crate) best_psnr: Option<f64>,
 }
 
-/// Writes the state after `step` steps to `path`, atomically.
+/// Where the checksum stands in a file, if there is one. Quotes inside of other metadata are escaped, so nothing else looks like it.
+fn checksum_place(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
+    let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    let end = usize::try_from(length).ok()?.checked_add(8)?;
+    let header = bytes.get(8..end)?;
+    let before = format!("\"{CHECKSUM_KEY}\":\"");
+    let found = header
+        .windows(before.len())
+        .position(|window| window == before.as_bytes())?;
+    let start = 8 + found + before.len();
+    (start + CHECKSUM_DIGITS <= end).then_some(start..start + CHECKSUM_DIGITS)
+}
+
+/// The bytes of a state file.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub(crate) fn save(
-    path: &Path,
-    optimizer: &mut AdamW,
-    config: &TrainConfig,
-    data_sha256: &str,
-    step: u64,
-) -> Result<()> {
+/// If a tensor cannot be copied, or the state cannot be written as safetensors.
+pub(crate) fn encode(path: &Path, optimizer: &mut AdamW, progress: &Progress) -> Result<Vec<u8>> {
     let unusable = |reason: String| Error::State {
         path: path.to_owned(),
         reason,
@@ -67,24 +90,52 @@ pub(crate) fn save(
         .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|error| unusable(error.to_string()))?;
-    let progress = Progress {
-        step,
-        updates: optimizer.updates,
-        data_sha256: data_sha256.to_owned(),
-        config: config.clone(),
+    let json = serde_json::to_string(progress).map_err(|error| unusable(error.to_string()))?;
+    let metadata = HashMap::from([
+        (METADATA_KEY.to_owned(), json),
+        (CHECKSUM_KEY.to_owned(), "0".repeat(CHECKSUM_DIGITS)),
+    ]);
+    let mut bytes = safetensors::serialize(views, Some(metadata))
+        .map_err(|error| unusable(error.to_string()))?;
+    let place =
+        checksum_place(&bytes).ok_or_else(|| unusable("it has no place for a checksum".into()))?;
+    let sum = sha256(&bytes);
+    bytes[place].copy_from_slice(sum.as_bytes());
+    Ok(bytes)
+}
+
+/// The bytes of the file at `path` and what they say, once the checksum agrees.
+///
+/// # Errors
+/// [`Error::State`] if the file is damaged or no state; if it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Progress)> {
+    let unusable = |reason: String| Error::State {
+        path: path.to_owned(),
+        reason,
     };
-    let json = serde_json::to_string(&progress).map_err(|error| unusable(error.to_string()))?;
-    let bytes = safetensors::serialize(
-        views,
-        Some(HashMap::from([(METADATA_KEY.to_owned(), json)])),
-    )
-    .map_err(|error| unusable(error.to_string()))?;
-    Ok(write_atomically(path, &bytes)?)
+    let mut bytes = ms_guidance::checkpoint::read(path)?;
+    let place = checksum_place(&bytes)
+        .ok_or_else(|| unusable("it is truncated or no state of a training run".into()))?;
+    let said = bytes[place.clone()].to_vec();
+    bytes[place].fill(b'0');
+    if sha256(&bytes).as_bytes() != said {
+        return Err(unusable("its checksum does not match its contents".into()));
+    }
+    let (_, metadata) =
+        SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|map| map.get(METADATA_KEY));
+    let json = json.ok_or_else(|| unusable("it has no training metadata".into()))?;
+    let progress = serde_json::from_str(json).map_err(|error| unusable(error.to_string()))?;
+    Ok((bytes, progress))
 }
 
 /// Settings that may change when a run is resumed: its length, the learning rate and its schedule, cadence, how it is
-/// validated, names and folders. Everything else decides what a step is.
-const MAY_CHANGE: [&str; 14] = [
+/// validated, names and folders, and in how many parts a batch is computed, which changes its last bits only. Everything else
+/// decides what a step is.
+const MAY_CHANGE: [&str; 20] = [
     "name",
     "photos",
     "data_description",
@@ -99,11 +150,25 @@ const MAY_CHANGE: [&str; 14] = [
     "validate_every",
     "checkpoint_every",
     "log_every",
+    "cache_megabytes",
+    "loader_threads",
+    "checkpoint_minutes",
+    "keep_checkpoints",
+    "max_nonfinite_steps",
+    "micro_batch",
 ];
 
 /// Names of the settings that differ and must not.
 fn differences(saved: &TrainConfig, now: &TrainConfig) -> Result<Vec<String>, serde_json::Error> {
-    let (saved, now) = (serde_json::to_value(saved)?, serde_json::to_value(now)?);
+    let comparable = |config: &TrainConfig| {
+        // Where pairs lie may change as well; what they are is compared by their hash.
+        let pairs = config.pairs.iter().map(PairFolder::portable).collect();
+        serde_json::to_value(TrainConfig {
+            pairs,
+            ..config.clone()
+        })
+    };
+    let (saved, now) = (comparable(saved)?, comparable(now)?);
     let names = now.as_object().into_iter().flat_map(|fields| fields.keys());
     Ok(names
         .filter(|name| !MAY_CHANGE.contains(&name.as_str()) && saved.get(name) != now.get(name))
@@ -111,42 +176,47 @@ fn differences(saved: &TrainConfig, now: &TrainConfig) -> Result<Vec<String>, se
         .collect())
 }
 
-/// Reads a state into `optimizer` and returns the number of finished steps.
+/// Whether the run that was saved is the one that is configured now.
 ///
 /// # Errors
-/// If the file is damaged, or its run differs in a setting that decides what a step is.
-pub(crate) fn load(
+/// [`Error::ResumeMismatch`] with every difference.
+pub(crate) fn compare(
     path: &Path,
-    optimizer: &mut AdamW,
+    saved: &Progress,
     config: &TrainConfig,
     data_sha256: &str,
-) -> Result<u64> {
+) -> Result<()> {
+    let mut different = differences(&saved.config, config).map_err(|error| Error::State {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    if saved.data_sha256 != data_sha256 {
+        different.push("photographs".to_owned());
+    }
+    if different.is_empty() {
+        return Ok(());
+    }
+    Err(Error::ResumeMismatch {
+        path: path.to_owned(),
+        difference: different.join(", "),
+    })
+}
+
+/// Puts the tensors of `bytes` into `optimizer`.
+///
+/// # Errors
+/// [`Error::State`] if they are not those of this network.
+pub(crate) fn restore(
+    path: &Path,
+    bytes: &[u8],
+    progress: &Progress,
+    optimizer: &mut AdamW,
+) -> Result<()> {
     let unusable = |reason: String| Error::State {
         path: path.to_owned(),
         reason,
     };
-    let bytes = ms_guidance::checkpoint::read(path)?;
-    let (_, metadata) =
-        SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
-    let json = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|map| map.get(METADATA_KEY));
-    let json = json.ok_or_else(|| unusable("it has no training metadata".into()))?;
-    let progress: Progress =
-        serde_json::from_str(json).map_err(|error| unusable(error.to_string()))?;
-    let mut different =
-        differences(&progress.config, config).map_err(|error| unusable(error.to_string()))?;
-    if progress.data_sha256 != data_sha256 {
-        different.push("photographs".to_owned());
-    }
-    if !different.is_empty() {
-        return Err(Error::ResumeMismatch {
-            path: path.to_owned(),
-            difference: different.join(", "),
-        });
-    }
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| unusable(error.to_string()))?;
     if tensors.len() != SLOTS.len() * optimizer.parameters.len() {
         return Err(unusable(format!("it holds {} tensors", tensors.len())));
     }
@@ -167,5 +237,5 @@ pub(crate) fn load(
         }
     }
     optimizer.updates = progress.updates;
-    Ok(progress.step)
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use blur_synth::Family;
 use diffusion_sched::{CounterNoise, Denoiser, Sigmas, initial_noise};
 use image_quality::{MetricProtocol, psnr};
 use ms_guidance::GuidedUNet;
@@ -11,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::Result;
-use crate::pairs::{Batch, Pair, PairSource};
+use crate::loader::Batch;
+use crate::pairs::{Pair, PairSource};
 use crate::random::Random;
 
 const NOISE_STREAM: u64 = 3;
@@ -34,13 +34,13 @@ impl Quality {
     }
 }
 
-/// Result of a validation, by family name, with `all` over every pair.
+/// Result of a validation, by blur family or entry of `pairs`, with `all` over every pair.
 pub type Report = BTreeMap<String, Quality>;
 
 /// Fixed validation pairs.
 #[derive(Debug)]
 pub struct Validation {
-    sets: Vec<(Family, Vec<Pair>)>,
+    sets: Vec<(String, Vec<Pair>)>,
     seed: u64,
 }
 
@@ -68,9 +68,14 @@ impl Validation {
         let sets = source
             .families()
             .into_iter()
-            .map(|family| Ok((family, source.fixed(family, count)?)))
+            .map(|family| Ok((family.name().to_owned(), source.fixed(family, count)?)))
             .collect::<Result<_>>()?;
         Ok(Self { sets, seed })
+    }
+
+    /// Given pairs, in named sets.
+    pub(crate) fn of(sets: Vec<(String, Vec<Pair>)>, seed: u64) -> Self {
+        Self { sets, seed }
     }
 
     /// Restores every pair with one denoiser call from pure noise and compares.
@@ -82,7 +87,7 @@ impl Validation {
         let protocol = MetricProtocol::rgb();
         let mut report = Report::new();
         let (mut all_in, mut all_out, mut all) = (0.0, 0.0, 0);
-        for (family_index, (family, pairs)) in self.sets.iter().enumerate() {
+        for (family_index, (name, pairs)) in self.sets.iter().enumerate() {
             let (mut input, mut output) = (0.0, 0.0);
             for (index, pair) in pairs.iter().enumerate() {
                 let batch = Batch::new(std::slice::from_ref(pair))?;
@@ -109,7 +114,7 @@ impl Validation {
                 input_psnr: input / count,
                 output_psnr: output / count,
             };
-            report.insert(family.name().to_owned(), quality);
+            report.insert(name.clone(), quality);
             all_in += input;
             all_out += output;
             all += pairs.len();

@@ -261,7 +261,7 @@ fn unusable_folders_and_runs_are_refused() {
     for length in [0, 7, 100, good.len() / 2, good.len() - 1] {
         std::fs::write(&state, &good[..length]).unwrap();
         assert!(
-            matches!(train(&run, true), Err(Error::State { .. })),
+            matches!(train(&run, true), Err(Error::NoSoundState { .. })),
             "truncated to {length}"
         );
     }
