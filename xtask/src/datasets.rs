@@ -35,7 +35,7 @@ use clap::{Args, Subcommand};
 use self::cache::{Cache, State};
 use self::catalogue::Catalogue;
 use self::fetch::Fetcher;
-pub(crate) use self::manifest::Role;
+pub(crate) use self::manifest::{Role, is_inside};
 pub(crate) use self::photos::SplitPhotos;
 use self::sources::huggingface::Hub;
 use self::transfer::{Settings, Transfer};

@@ -12,11 +12,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use image_io::{Photo, WriteOptions};
+use image_io::Photo;
 use serde::Serialize;
 
 use crate::libtorch;
 use crate::report::{duration, say};
+use crate::synth::write_photo;
 use crate::workspace;
 use measure::Measured;
 use recipes::Recipe;
@@ -162,15 +163,6 @@ fn where_to_look(out: &Path) -> Vec<String> {
         ),
     ]
     .into()
-}
-
-fn write_photo(path: &Path, photo: &Photo) -> Result<()> {
-    let options = WriteOptions {
-        overwrite: true,
-        ..WriteOptions::default()
-    };
-    image_io::write(path, photo, &options)?;
-    Ok(())
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

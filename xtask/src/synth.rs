@@ -27,6 +27,7 @@ use crate::workspace;
 use make::{Job, Made};
 pub(crate) use photos::{SharpPhoto, check_names};
 pub(crate) use recipe_file::read_kernels;
+pub(crate) use source::write_photo;
 
 /// Make blurry and sharp pairs from sharp photos
 #[derive(Args, Debug)]
@@ -219,13 +220,14 @@ fn report(made: &Made, out: &str, start: Instant) -> Result<()> {
     if made.failed.is_empty() {
         return Ok(());
     }
+    // Not the result of the command, so not on standard output.
     for failure in &made.failed {
-        workspace::print_line(failure);
+        say(failure);
     }
     Err(Failure::error(
         format!(
-            "{} could not be made",
-            count(made.failed.len(), "pair or photo")
+            "not everything could be made: {}",
+            count(made.failed.len(), "failure")
         ),
         "the others are whole; mend or remove what is named above and run this again",
     ))

@@ -180,7 +180,6 @@ impl Job<'_> {
             }
         };
         let photo = &self.photos[number];
-        // Errors of pairs name photo and condition.
         let source = match Source::read(&photo.file, self.crop) {
             Ok(source) => source,
             Err(error) => {

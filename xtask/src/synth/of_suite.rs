@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::count;
 use super::make::{Job, Made};
 use super::record;
+use crate::datasets::is_inside;
 use crate::report::say;
 use crate::suite::{Group, InDomain, Protocol, Suite};
 
@@ -132,12 +133,8 @@ pub(crate) fn folders(out: &Path) -> Result<Option<Vec<PathBuf>>> {
         return Ok(None);
     }
     let record: Folders = record::read(&file)?;
-    let is_name = |name: &str| {
-        let mut parts = Path::new(name).components();
-        matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
-    };
     anyhow::ensure!(
-        record.domains.iter().all(|domain| is_name(&domain.name)),
+        record.domains.iter().all(|domain| is_inside(&domain.name)),
         "{} names folders outside its own",
         file.display()
     );

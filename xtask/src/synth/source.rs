@@ -22,6 +22,7 @@ pub(crate) struct Pair {
 pub(crate) struct Source {
     photo: Photo,
     pub(crate) sha256: String,
+    /// Lies on the photo, because it was chosen on it.
     pub(crate) crop: Crop,
 }
 
@@ -45,7 +46,6 @@ impl Source {
     /// # Errors
     /// A photo that is too small for the blur, or a degradation that takes several photos.
     pub(crate) fn degrade(&self, degradation: &Degradation) -> Result<Pair> {
-        self.check_crop()?;
         let pixels = self.photo.pixels.view();
         let (_, height, width) = pixels.dim();
         let margin = degradation.margin()?;
@@ -64,7 +64,6 @@ impl Source {
     /// # Errors
     /// Frames of different size, or a degradation that is no mean of so many frames.
     pub(crate) fn average(&self, frames: &[Photo], degradation: &Degradation) -> Result<Pair> {
-        self.check_crop()?;
         let views: Vec<_> = frames
             .iter()
             .map(|frame| {
@@ -77,15 +76,6 @@ impl Source {
         let blurry = degradation.apply_frames(&views)?;
         let sharp = degradation.target(self.photo.pixels.slice(self.crop.slice()))?;
         Ok(self.pair(blurry, sharp, degradation))
-    }
-
-    fn check_crop(&self) -> Result<()> {
-        let (_, height, width) = self.photo.pixels.dim();
-        anyhow::ensure!(
-            self.crop.fits(height, width),
-            "the crop does not lie on the photo of {width} x {height} pixels"
-        );
-        Ok(())
     }
 
     fn pair(&self, blurry: Array3<f32>, sharp: Array3<f32>, degradation: &Degradation) -> Pair {

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::frames;
 use super::record::{self, FOLDERS, PairFiles, Record, SET_FILE, SetRecord};
 use super::source::Source;
+use crate::datasets::is_inside;
 use crate::hash;
 use crate::progress::{Progress, Unit};
 
@@ -35,7 +36,7 @@ pub(crate) fn verify(set: &Path, photos: Option<&Path>) -> Result<Findings> {
         .iter()
         .flat_map(|(condition, stems)| stems.iter().map(|stem| (condition.as_str(), stem.as_str())))
         .collect();
-    let progress = Progress::new((pairs.len()) as u64, "checking pairs", Unit::Pictures);
+    let progress = Progress::new(pairs.len() as u64, "checking pairs", Unit::Pictures);
     let mut problems: Vec<String> = pairs
         .par_iter()
         .filter_map(|(condition, stem)| {
@@ -133,7 +134,7 @@ fn check(
 /// Whether a photo that a record names is there, unchanged.
 fn check_source(photos: &Path, path: &str, sha256: &str) -> Result<()> {
     anyhow::ensure!(
-        is_below(path),
+        is_inside(path),
         "the record names a photo outside the folder: {path}"
     );
     let file = photos.join(path);
@@ -143,14 +144,6 @@ fn check_source(photos: &Path, path: &str, sha256: &str) -> Result<()> {
         file.display()
     );
     Ok(())
-}
-
-/// Whether a path from a record stays below the folder of photos.
-fn is_below(path: &str) -> bool {
-    !path.is_empty()
-        && Path::new(path)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
 /// Files that no pair of the set explains.
