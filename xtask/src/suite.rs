@@ -261,6 +261,11 @@ impl Suite {
         }
     }
 
+    /// All conditions, whatever the photos.
+    pub(crate) fn recipe_of_all(&self) -> Recipe {
+        self.recipe(self.conditions.clone())
+    }
+
     /// The photos of each domain, from data sets that have been fetched, and what is done to them.
     ///
     /// # Errors

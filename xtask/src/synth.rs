@@ -24,10 +24,10 @@ use crate::failure::Failure;
 use crate::report::{duration, say};
 use crate::suite;
 use crate::workspace;
-use make::{Job, Made};
-pub(crate) use photos::{SharpPhoto, check_names};
+pub(crate) use make::{Job, Made};
+pub(crate) use photos::{SharpPhoto, check_names, in_folder};
 pub(crate) use recipe_file::read_kernels;
-pub(crate) use source::write_photo;
+pub(crate) use source::{Pair, Source, write_photo};
 
 /// Make blurry and sharp pairs from sharp photos
 #[derive(Args, Debug)]
