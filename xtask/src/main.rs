@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Task::Docs(arguments) => docs::run(&arguments),
         Task::Synth(arguments) => synth::run(&arguments),
         Task::Datasets(arguments) => datasets::run(&arguments),
-        Task::BenchOod(arguments) => bench_ood::run(&arguments),
+        Task::BenchOod(arguments) => return bench_ood::main(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,8 +22,11 @@ pub(super) fn periodic(
 ) -> Result<Array2<f64>> {
     let fourier = Fourier::new(observed.nrows(), observed.ncols());
     let transfer = fourier.transfer(taps)?;
-    let laplacian =
-        fourier.transfer(&array![[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])?;
+    let laplacian = fourier.transfer(&array![
+        [0.0, -1.0, 0.0],
+        [-1.0, 4.0, -1.0],
+        [0.0, -1.0, 0.0]
+    ])?;
     let mut spectrum = fourier.forward(observed)?;
     Zip::from(&mut spectrum)
         .and(&transfer)
@@ -85,7 +88,9 @@ fn taper(plane: &Array2<f64>, taps: &Array2<f64>) -> Result<Array2<f64>> {
 fn trust(line: &Array1<f64>, size: usize) -> Vec<f64> {
     let length = line.len();
     let correlation = |shift: usize| -> f64 {
-        (shift..length).map(|index| line[index] * line[index - shift]).sum()
+        (shift..length)
+            .map(|index| line[index] * line[index - shift])
+            .sum()
     };
     let whole = correlation(0).max(f64::MIN_POSITIVE);
     (0..size)
