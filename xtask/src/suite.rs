@@ -38,7 +38,7 @@ pub(crate) struct Suite {
     conditions: Vec<Condition>,
     /// Kinds of photos.
     #[serde(default)]
-    domains: Vec<Domain>,
+    pub(crate) domains: Vec<Domain>,
     /// Sets with real blur, which is not made but found.
     #[serde(default)]
     pub(crate) real: Vec<RealPairs>,
