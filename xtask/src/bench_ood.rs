@@ -48,7 +48,7 @@ use crate::workspace;
 /// Held while a run writes into its folder.
 const LOCK_FILE: &str = ".lock";
 /// Photos of the table of settings: enough to see where the best setting lies.
-const TABLE_PHOTOS: u32 = 8;
+const TABLE_PHOTOS: u32 = 6;
 
 /// Runs the task: 0 when everything was measured, 1 when some pictures failed, 2 when there is no result.
 pub(crate) fn main(arguments: &Arguments) -> ExitCode {
