@@ -9,6 +9,7 @@ use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::noise_levels::NoiseLevelConfig;
 use crate::pair_folder::PairFolder;
 use crate::photo_folder::PhotoFolder;
 use crate::photos::CACHE_MEGABYTES;
@@ -79,10 +80,13 @@ pub struct TrainConfig {
     pub max_gradient_norm: f64,
     /// Half-life of the averaged weights, in images.
     pub ema_half_life_images: f64,
-    /// Fraction of each batch whose noise level is the largest, `model.sigma_max`; the rest is uniform on the cosine schedule.
+    /// Fraction of each batch whose noise level is the largest, `model.sigma_max`; the rest is drawn as `noise_levels` says.
     pub pure_noise_fraction: f64,
     /// Loss on the prediction.
     pub loss: Loss,
+    /// Where noise levels are drawn from, besides `pure_noise_fraction`.
+    #[serde(default)]
+    pub noise_levels: NoiseLevelConfig,
     /// Factor of the guidance loss L_guide.
     pub guidance_weight: f64,
     /// Weights w_s inside L_guide, finest scale first; missing ones count 1.

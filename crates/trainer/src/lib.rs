@@ -30,7 +30,7 @@ pub use data::DataSet;
 pub use error::{Error, Result, Saved};
 pub use folder::files;
 pub use loader::{Batch, Loader};
-pub use noise_levels::NoiseLevels;
+pub use noise_levels::{ExtraLevel, LevelDistribution, NoiseLevelConfig, NoiseLevels};
 pub use optimizer::{AdamW, Parameter};
 pub use pair_folder::{PairFolder, Pairing, PairingRule, Replace, Scene};
 pub use pairs::{Pair, PairSource, Sampling, Source};

@@ -17,6 +17,10 @@ impl TrainConfig {
         if let Err(error) = self.blur.validate() {
             problems.push(error.to_string());
         }
+        problems.extend(
+            self.noise_levels
+                .problems(self.model.sigma_max, self.pure_noise_fraction),
+        );
         let mut check = |ok: bool, problem: String| {
             if !ok {
                 problems.push(problem);
