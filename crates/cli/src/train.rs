@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
-use trainer::{Event, Report};
+use trainer::{Event, Report, TrainConfig};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
-use crate::output::{Printer, path_text};
+use crate::output::{Printer, path_text, write_stdout};
 use crate::train_setup::Setup;
 use crate::words::{count, shell_word};
-use crate::{INTERRUPTED, cancel, threads};
+use crate::{INTERRUPTED, cancel, threads, train_dry_run};
 
 /// JSON `finished`.
 #[derive(Serialize)]
@@ -36,10 +36,17 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
     let printer = Printer::new("train", args.messages);
     let Setup { config, remarks } = Setup::new(&args)?;
+    if args.print_config {
+        write_stdout(&config.to_toml()?);
+        return Ok(0);
+    }
     for remark in remarks {
         report(&printer, Event::Note(remark));
     }
     threads::limit(args.threads, &printer)?;
+    if args.dry_run {
+        return train_dry_run::run(&config, args.messages.json, &printer);
+    }
     cancel::install("step");
     let limit = args
         .time_limit
@@ -75,7 +82,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
             "stopped after {} of {}; continue with: {}",
             finished.steps,
             count(config.steps, "step"),
-            resume_command(&args)
+            resume_command(&config)
         )
     } else if first == 0 {
         format!("trained {steps} in {seconds:.0} s")
@@ -101,11 +108,11 @@ fn this_program() -> PathBuf {
 }
 
 /// What to type to continue the run. Everything else stands in its folder.
-fn resume_command(args: &TrainArgs) -> String {
+fn resume_command(config: &TrainConfig) -> String {
     format!(
         "{} train --resume --out={}",
         shell_word(&this_program()),
-        shell_word(&args.out)
+        shell_word(&config.out)
     )
 }
 

@@ -3,7 +3,9 @@
 mod cache;
 mod config;
 mod data;
+mod dry_run;
 mod error;
+mod estimate;
 mod folder;
 mod loader;
 mod loss;
@@ -25,9 +27,11 @@ mod step;
 mod validation;
 
 pub use cache::ImageCache;
-pub use config::{Loss, SCHEMA_VERSION, TrainConfig};
+pub use config::{ConfigProblem, Draft, Loss, PRESETS, Place, SCHEMA_VERSION, TrainConfig};
 pub use data::DataSet;
+pub use dry_run::{DryRun, dry_run};
 pub use error::{Error, Result, Saved};
+pub use estimate::Estimate;
 pub use folder::files;
 pub use loader::{Batch, Loader};
 pub use noise_levels::{ExtraLevel, LevelDistribution, NoiseLevelConfig, NoiseLevels};
@@ -38,4 +42,6 @@ pub use photo_folder::PhotoFolder;
 pub use photos::{Photo, PhotoSet};
 pub use run::{Event, Outcome, run};
 pub use states::BEST_MODEL;
+/// A value of a configuration, as TOML has them.
+pub use toml::Value as Setting;
 pub use validation::{Quality, Report, Validation};

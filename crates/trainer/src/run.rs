@@ -370,7 +370,11 @@ fn describe(progress: &Progress, report: &Report) -> Description {
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
-        photo_sets: config.photo_sets.iter().map(PhotoFolder::portable).collect(),
+        photo_sets: config
+            .photo_sets
+            .iter()
+            .map(PhotoFolder::portable)
+            .collect(),
         init: None,
         pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),
