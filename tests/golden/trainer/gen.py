@@ -64,7 +64,7 @@ def multiply_adds(side, sizes, blocks):
             pyramid, maps = model.features(image)
             model.predictions(pyramid, maps)
         # The product with the luma weights makes the grey image; it is no layer.
-        counts.append(sum(n for op, n in counter.get_flop_counts()["Global"].items() if "convolution" in str(op)) // 2)
+        counts.append(sum(n for op, n in counter.get_flop_counts().get("Global", {}).items() if "convolution" in str(op)) // 2)
         with FlopCounterMode(display=False) as counter:
             model(image, image, torch.ones(1, dtype=torch.float64), maps)
         counts.append(counter.get_total_flops() // 2)
