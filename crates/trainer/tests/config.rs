@@ -247,7 +247,7 @@ wieght = 2.0
     says(
         &found,
         &Place::Nowhere,
-        "`pairs[0].pairing`, `pairs[0].sharp` are missing",
+        "`pairs[0].sharp`, `pairs[0].pairing` are missing",
     );
     assert_eq!(found.len(), 15, "nothing is said twice: {found:#?}");
 
