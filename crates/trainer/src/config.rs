@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::noise_levels::NoiseLevelConfig;
 use crate::pair_folder::PairFolder;
+use crate::photo_folder::PhotoFolder;
 use crate::photos::CACHE_MEGABYTES;
 use crate::{Error, Result};
 
@@ -46,6 +47,16 @@ pub struct TrainConfig {
     /// Licence of the trained weights, written into the checkpoint. It depends on the photographs; empty: not stated.
     #[serde(default)]
     pub licence: String,
+    /// Sharp photographs by folder and glob, beside `photos`: one split of a data set, for example.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub photo_sets: Vec<PhotoFolder>,
+    /// Checkpoint whose weights the run starts from; it must have the tensors of `model`, name by name and shape by shape. Absent:
+    /// random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// Parameters whose names begin like this do not change, such as `guidance.`; each must be the beginning of some name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// Run folder: configuration, log, state and checkpoints.
     pub out: PathBuf,
     /// Optimisation steps.

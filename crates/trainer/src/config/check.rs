@@ -1,6 +1,7 @@
 //! What a configuration must be.
 
 use super::{SCHEMA_VERSION, TrainConfig};
+use crate::photo_folder::PhotoFolder;
 use crate::{Error, Result};
 
 impl TrainConfig {
@@ -33,8 +34,8 @@ impl TrainConfig {
             ),
         );
         check(
-            !self.photos.is_empty() || !self.pairs.is_empty(),
-            "photos or pairs: at least one folder is needed".into(),
+            !self.photos.is_empty() || !self.photo_sets.is_empty() || !self.pairs.is_empty(),
+            "photos, photo_sets or pairs: at least one folder is needed".into(),
         );
         check(
             self.loader_threads <= 1024,
@@ -141,6 +142,7 @@ impl TrainConfig {
             .iter()
             .map(|entry| entry.family.name())
             .collect();
+        problems.extend(self.photo_sets.iter().filter_map(PhotoFolder::problems));
         for entry in &self.pairs {
             problems.extend(entry.problems());
             if names.contains(&entry.name.as_str()) {
