@@ -17,10 +17,12 @@ use crate::loader::Loader;
 use crate::optimizer::AdamW;
 use crate::pace::{Pace, Smoothed};
 use crate::pair_folder::PairFolder;
+use crate::photo_folder::PhotoFolder;
 use crate::preview;
 use crate::quality::Report;
 use crate::recorder::Recorder;
 use crate::stability::Stability;
+use crate::start::{self, Trained};
 use crate::state::Progress;
 use crate::states::{BEST_MODEL, SavedStates};
 use crate::step::Stepper;
@@ -126,7 +128,9 @@ pub fn run(
     let averaged = GuidedUNet::new(&averaged_store.root(), &config.model)?;
     let averaged_variables: BTreeMap<String, Tensor> =
         averaged_store.variables().into_iter().collect();
-    let mut optimizer = AdamW::new(store.variables().into_iter().collect(), config.weight_decay)?;
+    let Trained { changing, frozen } = start::trained(&store, &config.freeze)?;
+    let mut optimizer = AdamW::new(changing, config.weight_decay)?;
+    optimizer.frozen = frozen;
 
     let mut states = SavedStates::new(config.out.clone(), config.keep_checkpoints);
     if !resume && states.any()? {
@@ -148,6 +152,8 @@ pub fn run(
             stability: Stability::default(),
             best_psnr: None,
             smoothed_loss: Smoothed::default(),
+            // Only here: what is resumed has its weights in the state, and the file may be gone.
+            parent: start::initialise(config, &mut optimizer, observe)?,
         },
     };
     progress.config = config.clone();
@@ -370,12 +376,7 @@ fn write_model(
     progress: &Progress,
     report: &Report,
 ) -> Result<()> {
-    let description = describe(
-        &progress.config,
-        &progress.data_sha256,
-        progress.step,
-        report,
-    );
+    let description = describe(progress, report);
     Ok(checkpoint::save(
         path,
         &optimizer.averages(),
@@ -386,15 +387,16 @@ fn write_model(
 
 fn copy_averages(optimizer: &AdamW, averaged: &BTreeMap<String, Tensor>) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
-    for parameter in &optimizer.parameters {
-        if let Some(variable) = averaged.get(&parameter.name) {
-            variable.shallow_clone().f_copy_(&parameter.average)?;
+    for (name, average) in optimizer.averages() {
+        if let Some(variable) = averaged.get(&name) {
+            variable.shallow_clone().f_copy_(&average)?;
         }
     }
     Ok(())
 }
 
-fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report) -> Description {
+fn describe(progress: &Progress, report: &Report) -> Description {
+    let (config, step) = (&progress.config, progress.step);
     let mut metrics = BTreeMap::new();
     for (family, quality) in report {
         // The PSNR of equal images is infinite, which JSON cannot say: `values` leaves it out.
@@ -405,6 +407,8 @@ fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report)
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
+        photo_sets: config.photo_sets.iter().map(PhotoFolder::portable).collect(),
+        init: None,
         pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),
         ..config.clone()
@@ -416,12 +420,13 @@ fn describe(config: &TrainConfig, data_sha256: &str, step: u64, report: &Report)
             producer: format!("msdeblur trainer {}", env!("CARGO_PKG_VERSION")),
             licence: config.licence.clone(),
             data: config.data_description.clone(),
-            data_sha256: data_sha256.to_owned(),
+            data_sha256: progress.data_sha256.clone(),
             steps: step,
             total_images: step * config.batch as u64,
             seed: config.seed,
             training: serde_json::to_value(portable).unwrap_or_default(),
             metrics,
+            parent: progress.parent.clone(),
         },
     }
 }
