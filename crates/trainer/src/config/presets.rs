@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
 
-use super::{CheckpointDefaults, Loss, SCHEMA_VERSION, TrainConfig, no_jitter};
+use super::{CheckpointDefaults, Loss, RecordDefaults, SCHEMA_VERSION, TrainConfig, no_jitter};
 use crate::noise_levels::NoiseLevelConfig;
 use crate::photos::CACHE_MEGABYTES;
 
@@ -43,6 +43,9 @@ impl TrainConfig {
             validate_every: 500,
             checkpoint_every: 500,
             log_every: 20,
+            validation_sample_steps: 0,
+            keep_previews: RecordDefaults::keep_previews(),
+            tensorboard: RecordDefaults::tensorboard(),
             photos_weight: 1.0,
             cache_megabytes: CACHE_MEGABYTES,
             loader_threads: 0,
