@@ -113,6 +113,16 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Steps between lines in the log.
     pub log_every: u64,
+    /// Validation draws a sample of each crop in so many steps as well and measures it, 0 to 1000; 0 for none. Preview sheets show a
+    /// sample in any case, of 8 steps then.
+    #[serde(default)]
+    pub validation_sample_steps: usize,
+    /// Preview sheets that are kept, the newest ones, besides the 1st, 2nd, 4th, 8th and so on; 0 to draw none.
+    #[serde(default = "RecordDefaults::keep_previews")]
+    pub keep_previews: usize,
+    /// Whether event files for TensorBoard are written.
+    #[serde(default = "RecordDefaults::tensorboard")]
+    pub tensorboard: bool,
     /// Memory for decoded pictures, in 10⁶ bytes. What does not fit is decoded again when it is needed: slower, and the same run.
     #[serde(default = "cache_megabytes")]
     pub cache_megabytes: u64,
@@ -161,6 +171,18 @@ impl CheckpointDefaults {
     }
     fn nonfinite() -> u32 {
         10
+    }
+}
+
+/// Values of fields that a configuration may leave out.
+struct RecordDefaults;
+
+impl RecordDefaults {
+    fn keep_previews() -> usize {
+        10
+    }
+    fn tensorboard() -> bool {
+        true
     }
 }
 

@@ -123,8 +123,12 @@ pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     drop(loader);
     let of_batch = config.batch as f64 / timed.batch as f64;
     let seconds_per_step = seconds / f64::from(steps.max(1)) * of_batch;
+    let validation = data
+        .validation
+        .with_sample_steps(config.validation_sample_steps)
+        .with_batch_pixels(pass * config.crop * config.crop);
     let validating = Instant::now();
-    data.validation.run(&model, device)?;
+    validation.run(&model, device)?;
     let seconds_per_validation = validating.elapsed().as_secs_f64();
     let validations = config.steps.div_ceil(config.validate_every);
     let in_a_pass = timed.micro_batch.unwrap_or(timed.batch);

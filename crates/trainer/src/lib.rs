@@ -1,23 +1,34 @@
 #![doc = include_str!("../README.md")]
 
+mod append;
 mod cache;
 mod config;
+mod curves;
 mod data;
 mod dry_run;
 mod error;
 mod estimate;
+mod events;
 mod folder;
+mod history;
+mod labels;
 mod loader;
 mod loss;
 mod noise_levels;
 mod optimizer;
+mod pace;
 mod pair_folder;
 mod pairs;
 mod photo_folder;
 mod photos;
 mod picture;
+mod preview;
+mod preview_files;
+mod quality;
 mod random;
 mod real_pairs;
+mod recorder;
+mod restore;
 mod run;
 mod stability;
 mod start;
@@ -40,8 +51,9 @@ pub use pair_folder::{PairFolder, Pairing, PairingRule, Replace, Scene};
 pub use pairs::{Pair, PairSource, Sampling, Source};
 pub use photo_folder::PhotoFolder;
 pub use photos::{Photo, PhotoSet};
+pub use quality::{GuidanceQuality, Quality, Report};
 pub use run::{Event, Outcome, run};
 pub use states::BEST_MODEL;
 /// A value of a configuration, as TOML has them.
 pub use toml::Value as Setting;
-pub use validation::{Quality, Report, Validation};
+pub use validation::Validation;

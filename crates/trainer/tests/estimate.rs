@@ -13,8 +13,8 @@ use unet_core::UNetConfig;
 
 #[test]
 fn operations_are_those_that_pytorch_counts() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/trainer/costs.safetensors");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/trainer-costs/costs.safetensors");
     let bytes = std::fs::read(path).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     let reference = &metadata.metadata().as_ref().unwrap()["reference"];

@@ -1,22 +1,20 @@
-"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average) and for the costs of networks (PyTorch's
-own counter of operations over the model of benches/reference_model.py).
+"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average) and for event files (TensorBoard's writer).
 
-Run `python3 gen.py`; it writes optimizer.safetensors and costs.safetensors beside itself. The versions used are in their metadata.
+Run `python3 gen.py`; it writes optimizer.safetensors and events.safetensors beside itself. The versions used are in their metadata.
 """
 
+import io
 import json
 import pathlib
-import sys
 
 import numpy
+import tensorboard
 import torch
 from safetensors.numpy import save_file
-from torch.utils.flop_counter import FlopCounterMode
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2] / "benches"))
-import reference_model  # noqa: E402
-
+HERE = pathlib.Path(__file__).parent
 SEED = 20
 STEPS = 5
 LEARNING_RATE = 3e-3
@@ -24,62 +22,31 @@ WEIGHT_DECAY = 0.05
 EMA_DECAY = 0.8
 
 
-# name: (side of the crop, sizes of the UNet, guidance blocks)
-NETWORKS = {
-    "tiny": (
-        32,
-        dict(block_out_channels=[8, 12, 16], layers_per_block=[1, 1, 1], mid_layers=1, embedding_channels=16,
-             stem="space_to_depth", guidance_channels=[4, 6, 8]),
-        1,
-    ),
-    "small": (
-        64,
-        dict(block_out_channels=[32, 64, 128], layers_per_block=[1, 2, 2], mid_layers=1, embedding_channels=64,
-             stem="space_to_depth", guidance_channels=[16, 32, 64]),
-        2,
-    ),
-    "full_resolution": (
-        48,
-        dict(block_out_channels=[6, 10, 14, 18], layers_per_block=[2, 1, 3, 2], mid_layers=2, embedding_channels=12,
-             stem="full_resolution", guidance_channels=[5, 7]),
-        3,
-    ),
-    "unguided": (
-        32,
-        dict(block_out_channels=[9, 13], layers_per_block=[1, 2], mid_layers=1, embedding_channels=8,
-             stem="space_to_depth", guidance_channels=[]),
-        1,
-    ),
-}
+def events() -> None:
+    """An event file of a run that was resumed after step 2: two numbers at step 3; a number and a picture at step 300."""
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    loss = summary_pb2.Summary.Value(tag="training/loss", simple_value=0.25)
+    rate = summary_pb2.Summary.Value(tag="training/rate", simple_value=1e-4)
+    picture = summary_pb2.Summary.Image(height=2, width=3, colorspace=3, encoded_image_string=b"not really a PNG")
+    preview = summary_pb2.Summary.Value(tag="preview", image=picture)
+    file = io.BytesIO()
+    # Closing the writer would close the buffer.
+    writer = RecordWriter(file)
+    for event in (
+        event_pb2.Event(wall_time=1.5, file_version="brain.Event:2"),
+        event_pb2.Event(wall_time=1.5, step=3, session_log=start),
+        event_pb2.Event(wall_time=1.5, step=3, summary=summary_pb2.Summary(value=[loss, rate])),
+        event_pb2.Event(wall_time=2.5, step=300, summary=summary_pb2.Summary(value=[loss, preview])),
+    ):
+        writer.write(event.SerializeToString(deterministic=True))
+    save_file(
+        {"file": numpy.frombuffer(file.getvalue(), numpy.uint8)},
+        HERE / "events.safetensors",
+        metadata={"versions": json.dumps({"tensorboard": tensorboard.__version__, "numpy": numpy.__version__})},
+    )
 
 
-def multiply_adds(side, sizes, blocks):
-    """Multiply-adds of a forward pass over one crop: [all, guidance networks], and the parameters."""
-    unet = {"schema_version": 1, "in_channels": 6, "out_channels": 3} | sizes
-    model = reference_model.GuidedUNet({"unet": unet, "guidance_blocks": blocks, "target": "image", "prediction_type": "epsilon"})
-    image = torch.zeros(1, 3, side, side)
-    counts = []
-    with torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
-            pyramid, maps = model.features(image)
-            model.predictions(pyramid, maps)
-        # The product with the luma weights makes the grey image; it is no layer.
-        counts.append(sum(n for op, n in counter.get_flop_counts().get("Global", {}).items() if "convolution" in str(op)) // 2)
-        with FlopCounterMode(display=False) as counter:
-            model(image, image, torch.ones(1, dtype=torch.float64), maps)
-        counts.append(counter.get_total_flops() // 2)
-    return [sum(counts), counts[0], sum(p.numel() for p in model.parameters())]
-
-
-def costs() -> None:
-    tensors = {name: numpy.array(multiply_adds(*network), dtype=numpy.float64) for name, network in NETWORKS.items()}
-    networks = {name: {"side": side, "unet": unet, "blocks": blocks} for name, (side, unet, blocks) in NETWORKS.items()}
-    metadata = {"versions": {"torch": torch.__version__, "numpy": numpy.__version__}, "networks": networks}
-    save_file(tensors, HERE / "costs.safetensors", metadata={"reference": json.dumps(metadata)})
-
-
-def main() -> None:
-    costs()
+def optimizer_steps() -> None:
     generator = torch.Generator().manual_seed(SEED)
     weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3, generator=generator))
     bias = torch.nn.Parameter(torch.randn(4, generator=generator))
@@ -117,4 +84,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    optimizer_steps()
+    events()

@@ -129,6 +129,13 @@ impl TrainConfig {
             "validation needs at least one photograph and one crop".into(),
         );
         check(
+            self.validation_sample_steps <= 1000,
+            format!(
+                "validation_sample_steps is {}, allowed are 0 to 1000",
+                self.validation_sample_steps
+            ),
+        );
+        check(
             (1..=1000).contains(&self.keep_checkpoints),
             format!(
                 "keep_checkpoints is {}, allowed are 1 to 1000",

@@ -7,7 +7,7 @@ use diffusion_sched::PredictionType;
 use ms_guidance::{GuidedUNetConfig, Target};
 use unet_core::{Stem, UNetConfig};
 
-use super::{CheckpointDefaults, Loss, SCHEMA_VERSION, TrainConfig, no_jitter};
+use super::{CheckpointDefaults, Loss, RecordDefaults, SCHEMA_VERSION, TrainConfig, no_jitter};
 use crate::noise_levels::NoiseLevelConfig;
 use crate::photos::CACHE_MEGABYTES;
 
@@ -138,6 +138,9 @@ impl TrainConfig {
             validate_every: 500,
             checkpoint_every: 500,
             log_every: 20,
+            validation_sample_steps: 0,
+            keep_previews: RecordDefaults::keep_previews(),
+            tensorboard: RecordDefaults::tensorboard(),
             photos_weight: 1.0,
             cache_megabytes: CACHE_MEGABYTES,
             loader_threads: 0,
