@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod align;
 mod cause;
 mod error;
 #[cfg(feature = "torch")]
 mod learned;
+mod linear;
+mod niqe;
 mod protocol;
 mod psnr;
 mod samples;
+mod scores;
 pub mod serde_metric;
 mod ssim;
 
@@ -14,8 +18,10 @@ pub use cause::Cause;
 pub use error::{Error, Mismatch, Problem, Result, Which};
 #[cfg(feature = "torch")]
 pub use learned::{Backbone, Lpips};
+pub use niqe::Niqe;
 pub use protocol::perceptual::{Aggregation, PerceptualProtocol, Resize};
-pub use protocol::{Averaging, Colour, Direction, MetricProtocol, Rounding, SsimKernel};
+pub use protocol::{Alignment, Averaging, Colour, Direction, MetricProtocol, Rounding, SsimKernel};
 pub use psnr::psnr;
+pub use scores::{Scores, scores};
 pub use serde_metric::MetricValue;
 pub use ssim::ssim;
