@@ -19,41 +19,10 @@ pub(crate) fn pair<'a>(
     least: usize,
 ) -> Result<[Samples<'a>; 2]> {
     protocol.validate()?;
-    let shape = |image: &ArrayView3<'_, f32>| <[usize; 3]>::from(image.dim());
-    if shape(&first) != shape(&second) {
-        return Err(Error::ShapeMismatch {
-            first: shape(&first),
-            second: shape(&second),
-        });
-    }
-    let (channels, height, width) = first.dim();
-    if channels != 3 {
-        return Err(Error::NotRgb { channels });
-    }
     let needed = protocol.border.saturating_mul(2).saturating_add(least);
-    if height < needed || width < needed {
-        return Err(Error::ImageTooSmall {
-            height,
-            width,
-            needed,
-        });
-    }
-    for (which, image) in [(Which::First, &first), (Which::Second, &second)] {
-        if image.iter().all(|value| value.is_finite()) {
-            continue;
-        }
-        if let Some(((channel, row, column), _)) =
-            image.indexed_iter().find(|(_, value)| !value.is_finite())
-        {
-            return Err(Error::NonFinite {
-                image: which,
-                channel,
-                row,
-                column,
-            });
-        }
-    }
+    check_pair(&first, &second, needed)?;
     let border = protocol.border;
+    let (_, height, width) = first.dim();
     let inside = |image: ArrayView3<'a, f32>| Samples {
         image: image.slice_move(s![.., border..height - border, border..width - border]),
         protocol,
@@ -61,25 +30,81 @@ pub(crate) fn pair<'a>(
     Ok([inside(first), inside(second)])
 }
 
-impl Samples<'_> {
-    /// Number of planes compared: three for RGB, one for luma.
-    pub(crate) fn planes(&self) -> usize {
+/// Checks that two images can be compared: alike in shape, and each as [`check_image`] wants it.
+pub(crate) fn check_pair(
+    first: &ArrayView3<'_, f32>,
+    second: &ArrayView3<'_, f32>,
+    needed: usize,
+) -> Result<()> {
+    let shape = |image: &ArrayView3<'_, f32>| <[usize; 3]>::from(image.dim());
+    if shape(first) != shape(second) {
+        return Err(Error::ShapeMismatch {
+            first: shape(first),
+            second: shape(second),
+        });
+    }
+    check_image(first, Which::First, needed)?;
+    check_image(second, Which::Second, needed)
+}
+
+/// Checks that an image has three channels, at least `needed` rows and columns, and finite values.
+pub(crate) fn check_image(image: &ArrayView3<'_, f32>, which: Which, needed: usize) -> Result<()> {
+    let (channels, height, width) = image.dim();
+    if channels != 3 {
+        return Err(Error::NotRgb { channels });
+    }
+    if height < needed || width < needed {
+        return Err(Error::ImageTooSmall {
+            height,
+            width,
+            needed,
+        });
+    }
+    if image.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    match image.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        Some(((channel, row, column), _)) => Err(Error::NonFinite {
+            image: which,
+            channel,
+            row,
+            column,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Rows of samples of one image.
+pub(crate) trait Rows: Sync {
+    /// Number of planes compared.
+    fn planes(&self) -> usize;
+    /// Pixels.
+    fn height(&self) -> usize;
+    /// Pixels.
+    fn width(&self) -> usize;
+    /// Writes one row of one plane.
+    fn row(&self, plane: usize, row: usize, target: &mut [f64]);
+}
+
+impl Rows for Samples<'_> {
+    /// Three for RGB, one for luma.
+    fn planes(&self) -> usize {
         match self.protocol.colour {
             Colour::Rgb => 3,
             Colour::Luma => 1,
         }
     }
 
-    pub(crate) fn height(&self) -> usize {
+    fn height(&self) -> usize {
         self.image.dim().1
     }
 
-    pub(crate) fn width(&self) -> usize {
+    fn width(&self) -> usize {
         self.image.dim().2
     }
 
-    /// Writes one row of one plane, in units of the data range.
-    pub(crate) fn row(&self, plane: usize, row: usize, target: &mut [f64]) {
+    /// In units of the data range.
+    fn row(&self, plane: usize, row: usize, target: &mut [f64]) {
         let range = self.protocol.data_range;
         match self.protocol.colour {
             Colour::Rgb => {
@@ -102,7 +127,9 @@ impl Samples<'_> {
             }
         }
     }
+}
 
+impl Samples<'_> {
     fn scaled(&self, value: f32) -> f64 {
         let range = self.protocol.data_range;
         let value = f64::from(value) * range;
