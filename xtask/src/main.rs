@@ -52,6 +52,7 @@ enum Task {
     Docs(docs::Arguments),
     Synth(synth::Arguments),
     Datasets(datasets::Arguments),
+    BenchOod(bench_ood::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Task::Docs(arguments) => docs::run(&arguments),
         Task::Synth(arguments) => synth::run(&arguments),
         Task::Datasets(arguments) => datasets::run(&arguments),
+        Task::BenchOod(arguments) => return bench_ood::main(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
