@@ -22,6 +22,19 @@ pub(crate) struct PairedGain {
 }
 
 impl PairedGain {
+    /// A pair of which only name and gain matter.
+    #[cfg(test)]
+    pub(crate) fn for_test(name: &str, gain: f64) -> Self {
+        Self {
+            condition: 0,
+            name: name.to_owned(),
+            reference: 0.0,
+            value: gain,
+            gain,
+            photo: 0,
+        }
+    }
+
     pub(super) fn observation(&self) -> Observation {
         Observation {
             photo: self.photo,

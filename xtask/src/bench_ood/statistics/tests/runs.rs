@@ -7,47 +7,13 @@ use crate::bench_ood::fixture;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, Verdict, analyse};
 
-/// Twelve photos in `photos/known` (in domain), `photos/new` and `photos/equal`, six of them in `night/new` as well, and five pages in
-/// `text/new`. The method gains 3 ± 0.6 dB in domain and 1 ± 0.6 dB outside; on text it loses 1 dB. LPIPS falls as PSNR rises.
-fn results() -> Results {
-    let mut results = fixture::empty(&["input", "plain", "guided"]);
-    results.methods[2].matched_with = Some("plain".into());
-    for (id, in_domain, photos, set, gain) in [
-        ("photos/known", true, 12, "photos", 3.0),
-        ("photos/new", false, 12, "photos", 1.0),
-        ("night/new", false, 6, "photos", 1.0),
-        ("text/new", false, 5, "text", -1.0),
-    ] {
-        results
-            .conditions
-            .push(fixture::condition(id, in_domain, photos));
-        for photo in 0..photos {
-            let spread = 0.1 * (photo as f64 - 5.5);
-            for (method, value) in [
-                ("input", 25.0),
-                ("plain", 25.0 + gain + spread),
-                ("guided", 25.0 + gain + spread + 0.25),
-            ] {
-                results.images.push(fixture::image(
-                    id,
-                    (set, photo),
-                    method,
-                    &[("psnr", value), ("lpips", 1.0 - value / 50.0)],
-                ));
-            }
-        }
-    }
-    results.check().unwrap();
-    results
-}
-
 fn analysis(results: &Results) -> Analysis {
     analyse(results, Settings::default())
 }
 
 #[test]
 fn gains_tests_and_verdicts_are_those_that_were_put_in() {
-    let results = results();
+    let results = fixture::two_domains();
     let analysis = analysis(&results);
     let gain = analysis
         .comparison(ComparisonKind::Gain, "plain", "psnr")
@@ -81,7 +47,7 @@ fn gains_tests_and_verdicts_are_those_that_were_put_in() {
 
 #[test]
 fn the_gap_is_the_difference_of_the_pools() {
-    let results = results();
+    let results = fixture::two_domains();
     let analysis = analysis(&results);
     let gain = analysis
         .comparison(ComparisonKind::Gain, "plain", "psnr")
@@ -110,7 +76,7 @@ fn the_gap_is_the_difference_of_the_pools() {
 
 #[test]
 fn the_worst_come_first_by_name() {
-    let results = results();
+    let results = fixture::two_domains();
     let analysis = analysis(&results);
     let gain = analysis
         .comparison(ComparisonKind::Gain, "plain", "psnr")
@@ -126,7 +92,7 @@ fn the_worst_come_first_by_name() {
 
 #[test]
 fn equal_images_are_a_rule_of_their_own() {
-    let mut results = results();
+    let mut results = fixture::two_domains();
     let id = "photos/equal";
     results.conditions.push(fixture::condition(id, false, 12));
     for photo in 0..12 {
@@ -171,7 +137,7 @@ fn equal_images_are_a_rule_of_their_own() {
 
 #[test]
 fn what_failed_is_counted_and_pairs_are_matched_by_name() {
-    let mut results = results();
+    let mut results = fixture::two_domains();
     for image in &mut results.images {
         if image.method == "guided" && image.name == "photos-3" && image.condition == "photos/new" {
             image.metrics = BTreeMap::new();
@@ -192,7 +158,7 @@ fn what_failed_is_counted_and_pairs_are_matched_by_name() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_numbers() {
-    let results = results();
+    let results = fixture::two_domains();
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
