@@ -107,6 +107,12 @@ impl From<::deblur::Error> for Problem {
     }
 }
 
+impl From<image_quality::Error> for Problem {
+    fn from(error: image_quality::Error) -> Self {
+        Self::new(chain(&error))
+    }
+}
+
 impl From<trainer::Error> for Problem {
     fn from(error: trainer::Error) -> Self {
         use trainer::Error as E;
