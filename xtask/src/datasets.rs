@@ -25,6 +25,7 @@ mod tests;
 mod transfer;
 mod validate;
 mod verify;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
