@@ -167,9 +167,10 @@ fn checkpoint(plan: &Plan) -> Result<Option<Checkpoint>, Problem> {
 
 fn protocols(plan: &Plan, plain: &PlainMetrics, networks: &Networks) -> BTreeMap<Metric, Protocol> {
     let protocol = |&metric: &Metric| {
-        let text = networks
-            .protocol(metric)
-            .unwrap_or_else(|| plain.protocol_of(metric));
+        let text = match networks.protocol(metric, plan.pairs.len()) {
+            Some(protocol) => protocol.to_string(),
+            None => plain.protocol_of(metric),
+        };
         let protocol = Protocol {
             text,
             higher_is_better: metric.higher_is_better(),
@@ -185,9 +186,13 @@ fn reuse(plan: &Plan, started: &Started<'_>) -> Result<Option<Reuse>, Problem> {
     let Some(path) = &plan.reuse else {
         return Ok(None);
     };
-    let protocols: BTreeMap<&str, &str> = started
+    // Sets are compared anew each time, from the features of their images.
+    let (of_sets, of_images): (Vec<_>, Vec<_>) = started
         .protocols
         .iter()
+        .partition(|(metric, _)| metric.is_of_sets());
+    let protocols: BTreeMap<&str, &str> = of_images
+        .into_iter()
         .map(|(metric, protocol)| (metric.name(), protocol.text.as_str()))
         .collect();
     Ok(Some(Reuse {
@@ -195,6 +200,7 @@ fn reuse(plan: &Plan, started: &Started<'_>) -> Result<Option<Reuse>, Problem> {
         measurement: json!({
             "program": env!("CARGO_PKG_VERSION"),
             "protocols": protocols,
+            "features": !of_sets.is_empty(),
             "weights": started.weights,
         }),
         restoration: json!({

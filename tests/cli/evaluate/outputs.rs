@@ -135,6 +135,7 @@ fn no_link_leads_out_of_the_folder() {
         &saved,
         "--checkpoint",
         &model,
+        "--metrics=psnr",
     ])
     .exits(2)
     .says(&["a link leads out"]);
@@ -164,7 +165,10 @@ fn wrong_usage_is_told_before_any_work() {
                 "dists_alpha_beta.safetensors",
             ],
         ),
-        (&["--checkpoint=none.safetensors"], &["none.safetensors: "]),
+        (
+            &["--checkpoint=none.safetensors", "--metrics=psnr"],
+            &["none.safetensors: "],
+        ),
         (&["--steps=0"], &["error: "]),
     ] {
         let outcome = evaluate(&[&both[..], options].concat())

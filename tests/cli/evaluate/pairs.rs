@@ -1,6 +1,6 @@
 //! Which photos belong together, and what happens where they do not.
 
-use integration_tests::{Folder, golden};
+use integration_tests::Folder;
 
 use super::{NUMBERS, evaluate, named, pairs};
 
@@ -46,7 +46,8 @@ fn folders_that_do_not_match_are_refused_with_every_mismatch() {
 fn a_bad_picture_fails_alone() {
     let folder = pairs();
     folder.write("restored/a.png", folder.bytes("blurry/a.png"));
-    folder.write("restored/b.png", &golden("rgb16.png")[..200]);
+    // Its header is sound.
+    folder.write("restored/b.png", &folder.bytes("blurry/b.png")[..120]);
     folder.write("restored/deep/c.png", folder.bytes("blurry/deep/c.png"));
     // Too small for the window of SSIM.
     folder.photo("restored/small.png", 8, 8);
@@ -77,7 +78,7 @@ fn a_bad_picture_fails_alone() {
     assert!(
         small["error"]
             .as_str()
-            .is_some_and(|text| text.starts_with("SSIM: ")),
+            .is_some_and(|text| text.contains("SSIM: ")),
         "{small}"
     );
     let summary = outcome.only("summary");

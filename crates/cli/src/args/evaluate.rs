@@ -65,8 +65,8 @@ pub(crate) struct EvaluateArgs {
     /// What to measure, separated by commas: psnr, ssim, lpips, lpips-vgg, dists, niqe, fid, kid [default: psnr,ssim, and lpips where
     /// its weights are found]
     ///
-    /// psnr, ssim and niqe need nothing; the others need weights (--weights). fid and kid compare sets of images, not pairs, and
-    /// mean little below some hundred images.
+    /// All but psnr and ssim need weights (--weights). niqe looks at the restored photo alone. fid and kid compare sets of images, not
+    /// pairs, and mean little below some hundred images.
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Measurement",
         value_parser = PossibleValuesParser::new(Metric::ALL.map(Metric::name)).try_map(|name| name.parse::<Metric>()))]
     pub(crate) metrics: Vec<Metric>,

@@ -83,8 +83,14 @@ impl Plan {
     /// Nothing is written twice, over an input, or without --force over a file that exists.
     fn check_outputs(&self, args: &EvaluateArgs) -> Result<(), Problem> {
         let mut owners: HashMap<PathBuf, String> = HashMap::new();
-        let inputs = self.pairs.iter().flat_map(Pair::files);
-        for path in inputs.map(|(_, path)| path).chain(args.pairs.as_deref()) {
+        let photos = self
+            .pairs
+            .iter()
+            .flat_map(Pair::files)
+            .map(|(_, path)| path);
+        let others = [&args.pairs, &args.restoration.checkpoint];
+        let others = others.into_iter().flatten().chain(self.weights.values());
+        for path in photos.chain(others.map(PathBuf::as_path)) {
             owners.insert(place(path), format!("the input {}", path.display()));
         }
         let pictures = self.saved.iter().flat_map(|saved| {
