@@ -37,7 +37,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let printer = Printer::new("train", args.messages);
     let Setup { config, remarks } = Setup::new(&args)?;
     for remark in remarks {
-        report(&printer, Event::Note(remark));
+        report(&printer, Event::Note(remark), None);
     }
     threads::limit(args.threads, &printer)?;
     cancel::install("step");
@@ -51,7 +51,8 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         if let Event::Started { resumed_at, .. } = event {
             first = resumed_at;
         }
-        report(&printer, event);
+        let until_limit = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        report(&printer, event, until_limit);
         if cancel::requested() || expired() {
             ControlFlow::Break(())
         } else {
@@ -109,7 +110,38 @@ fn resume_command(args: &TrainArgs) -> String {
     )
 }
 
-fn report(printer: &Printer, event: Event) {
+/// What a validation found, in a line: the gain by family and, over all pairs, what else was measured.
+fn summary(report: &Report) -> String {
+    let gains: Vec<String> = report
+        .iter()
+        .map(|(family, quality)| format!("{family} {:+.2} dB", quality.gain()))
+        .collect();
+    let mut text = format!("gain over the blurry input: {}", gains.join(", "));
+    let Some(all) = report.get("all") else {
+        return text;
+    };
+    for (name, input, output) in [
+        ("SSIM", all.input_ssim, all.output_ssim),
+        ("LPIPS", all.input_lpips, all.output_lpips),
+    ] {
+        if let (Some(input), Some(output)) = (input, output) {
+            text.push_str(&format!("; {name} {output:.3} (input {input:.3})"));
+        }
+    }
+    if let Some(psnr) = all.sample_psnr {
+        text.push_str(&format!("; sample {:+.2} dB", psnr - all.input_psnr));
+    }
+    if !all.guidance.is_empty() {
+        let gains = all.guidance.iter();
+        let gains = gains.map(|scale| format!("{:+.2}", scale.output_psnr - scale.input_psnr));
+        let gains: Vec<String> = gains.collect();
+        text.push_str(&format!("; guidance {} dB", gains.join(", ")));
+    }
+    text
+}
+
+/// Tells of an event. A run that has to stop after `until_limit` takes no longer than that.
+fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
     match event {
         Event::Started {
             parameters,
@@ -147,27 +179,36 @@ fn report(printer: &Printer, event: Event) {
             step,
             total,
             loss,
+            smoothed_loss,
             images_per_second,
+            seconds_left,
         } => {
-            printer
-                .progress
-                .message(format!("loss {loss:.4}, {images_per_second:.1} crops/s"));
+            printer.progress.message(format!(
+                "loss {smoothed_loss:.4}, {images_per_second:.1} crops/s"
+            ));
             printer.progress.set(step);
+            if let Ok(left) = Duration::try_from_secs_f64(seconds_left) {
+                let limit = until_limit.unwrap_or(Duration::MAX);
+                printer.progress.time_left(left.min(limit));
+            }
             printer.data(
                 "step",
-                &json!({ "step": step, "total": total, "loss": loss, "images_per_second": images_per_second }),
+                &json!({
+                    "step": step, "total": total, "loss": loss, "smoothed_loss": smoothed_loss,
+                    "images_per_second": images_per_second, "seconds_left": seconds_left,
+                }),
             );
         }
-        Event::Validation { step, report } => {
-            let gains: Vec<String> = report
-                .iter()
-                .map(|(family, quality)| format!("{family} {:+.2} dB", quality.gain()))
-                .collect();
-            printer.status(&format!(
-                "step {step}: gain over the blurry input: {}",
-                gains.join(", ")
-            ));
-            printer.data("validation", &json!({ "step": step, "report": report }));
+        Event::Validation {
+            step,
+            report,
+            seconds,
+        } => {
+            printer.status(&format!("step {step}: {}", summary(&report)));
+            printer.data(
+                "validation",
+                &json!({ "step": step, "report": report, "seconds": seconds }),
+            );
         }
         Event::Checkpoint { path } => {
             tracing::info!("saved {}", path.display());

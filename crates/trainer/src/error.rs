@@ -57,6 +57,31 @@ pub enum Error {
         /// Why the first of them cannot.
         first: Option<String>,
     },
+    /// A set of photographs has no file that its glob takes.
+    #[error("{}: no picture matches `{sharp}`", folder.display())]
+    NoMatch {
+        /// The folder.
+        folder: PathBuf,
+        /// The glob.
+        sharp: String,
+    },
+    /// Entries of `freeze` that no parameter begins with, or that leave nothing to train.
+    #[error("{}", frozen_wrongly(unknown, groups))]
+    Freeze {
+        /// The entries; empty if all parameters are frozen.
+        unknown: Vec<String>,
+        /// What names of parameters begin with.
+        groups: Vec<String>,
+    },
+    /// The checkpoint that a run was to start from cannot be used.
+    #[error("{}: cannot start from this checkpoint", path.display())]
+    Init {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<ms_guidance::Error>,
+    },
     /// A picture that could be read when the run started cannot be read now.
     #[error("{}: was there when the run started and cannot be used any more", path.display())]
     DataLost {
@@ -170,6 +195,33 @@ pub(crate) fn last_good(last: &Option<Saved>) -> String {
         }
         None => "no state was saved before".into(),
     }
+}
+
+fn frozen_wrongly(unknown: &[String], groups: &[String]) -> String {
+    if unknown.is_empty() {
+        return "freeze leaves no parameter to train".into();
+    }
+    format!(
+        "freeze: no parameter begins with {}; there are {}",
+        quoted(unknown),
+        quoted(groups)
+    )
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// Result of this crate.

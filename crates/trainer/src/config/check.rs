@@ -1,6 +1,7 @@
 //! What a configuration must be.
 
 use super::{SCHEMA_VERSION, TrainConfig};
+use crate::photo_folder::PhotoFolder;
 use crate::{Error, Result};
 
 impl TrainConfig {
@@ -16,6 +17,10 @@ impl TrainConfig {
         if let Err(error) = self.blur.validate() {
             problems.push(error.to_string());
         }
+        problems.extend(
+            self.noise_levels
+                .problems(self.model.sigma_max, self.pure_noise_fraction),
+        );
         let mut check = |ok: bool, problem: String| {
             if !ok {
                 problems.push(problem);
@@ -29,8 +34,8 @@ impl TrainConfig {
             ),
         );
         check(
-            !self.photos.is_empty() || !self.pairs.is_empty(),
-            "photos or pairs: at least one folder is needed".into(),
+            !self.photos.is_empty() || !self.photo_sets.is_empty() || !self.pairs.is_empty(),
+            "photos, photo_sets or pairs: at least one folder is needed".into(),
         );
         check(
             self.loader_threads <= 1024,
@@ -112,6 +117,13 @@ impl TrainConfig {
             "validation needs at least one photograph and one crop".into(),
         );
         check(
+            self.validation_sample_steps <= 1000,
+            format!(
+                "validation_sample_steps is {}, allowed are 0 to 1000",
+                self.validation_sample_steps
+            ),
+        );
+        check(
             (1..=1000).contains(&self.keep_checkpoints),
             format!(
                 "keep_checkpoints is {}, allowed are 1 to 1000",
@@ -137,6 +149,7 @@ impl TrainConfig {
             .iter()
             .map(|entry| entry.family.name())
             .collect();
+        problems.extend(self.photo_sets.iter().filter_map(PhotoFolder::problems));
         for entry in &self.pairs {
             problems.extend(entry.problems());
             if names.contains(&entry.name.as_str()) {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
 
-use super::{CheckpointDefaults, Loss, SCHEMA_VERSION, TrainConfig, no_jitter};
+use super::{CheckpointDefaults, Loss, RecordDefaults, SCHEMA_VERSION, TrainConfig, no_jitter};
+use crate::noise_levels::NoiseLevelConfig;
 use crate::photos::CACHE_MEGABYTES;
 
 impl TrainConfig {
@@ -17,6 +18,9 @@ impl TrainConfig {
             photos,
             data_description: String::new(),
             licence: String::new(),
+            photo_sets: Vec::new(),
+            init: None,
+            freeze: Vec::new(),
             out,
             steps: 12_000,
             batch: 16,
@@ -30,6 +34,7 @@ impl TrainConfig {
             ema_half_life_images: 4_000.0,
             pure_noise_fraction: 0.625,
             loss: Loss::L1,
+            noise_levels: NoiseLevelConfig::cosine(),
             guidance_weight: 1.0,
             guidance_scale_weights: vec![1.0, 1.0, 1.0],
             validation_photos: 12,
@@ -38,6 +43,9 @@ impl TrainConfig {
             validate_every: 500,
             checkpoint_every: 500,
             log_every: 20,
+            validation_sample_steps: 0,
+            keep_previews: RecordDefaults::keep_previews(),
+            tensorboard: RecordDefaults::tensorboard(),
             photos_weight: 1.0,
             cache_megabytes: CACHE_MEGABYTES,
             loader_threads: 0,
