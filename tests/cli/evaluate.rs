@@ -1,5 +1,6 @@
 //! `msdeblur evaluate`: numbers, pairs, results kept and found again.
 
+mod networks;
 mod numbers;
 mod outputs;
 mod pairs;
@@ -7,6 +8,7 @@ mod reuse;
 
 use std::path::Path;
 
+use image_io::{Photo, WriteOptions};
 use integration_tests::{Folder, Line, Outcome, msdeblur};
 use serde_json::Value;
 
@@ -46,4 +48,14 @@ fn rows(path: &Path) -> Vec<Vec<String>> {
     text.lines()
         .map(|line| line.split(',').map(str::to_owned).collect())
         .collect()
+}
+
+/// Writes a photo as it is.
+fn write(folder: &Folder, name: &str, photo: &Photo) {
+    let path = folder.write(name, "");
+    let options = WriteOptions {
+        overwrite: true,
+        ..WriteOptions::default()
+    };
+    image_io::write(&path, photo, &options).expect("a photo");
 }

@@ -1,11 +1,11 @@
 //! What is measured.
 
-use image_io::{BitDepth, ColorModel, Photo, WriteOptions};
+use image_io::{BitDepth, ColorModel};
 use integration_tests::{Folder, photo, workspace};
 use ndarray::Array2;
 use safetensors::SafeTensors;
 
-use super::{NUMBERS, evaluate, named, pairs, rows};
+use super::{NUMBERS, evaluate, named, pairs, rows, write};
 
 /// Photos that SciPy blurred and sharpened, and what scikit-image says about them.
 fn reference(folder: &Folder) -> Vec<(String, [f64; 4])> {
@@ -127,16 +127,6 @@ fn what_other_programs_made_gets_the_numbers_of_scikit_image() {
             format!("{:+.4}", ssim - input_ssim)
         ]
     );
-}
-
-/// Writes a photo as it is.
-fn write(folder: &Folder, name: &str, photo: &Photo) {
-    let path = folder.write(name, "");
-    let options = WriteOptions {
-        overwrite: true,
-        ..WriteOptions::default()
-    };
-    image_io::write(&path, photo, &options).expect("a photo");
 }
 
 #[test]
