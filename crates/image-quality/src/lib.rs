@@ -2,6 +2,7 @@
 
 mod cause;
 mod error;
+mod kid;
 #[cfg(feature = "torch")]
 mod learned;
 mod protocol;
@@ -12,8 +13,9 @@ mod ssim;
 
 pub use cause::Cause;
 pub use error::{Error, Mismatch, Problem, Result, Which};
+pub use kid::{Kid, kid, squared_mmd};
 #[cfg(feature = "torch")]
-pub use learned::{Backbone, Lpips};
+pub use learned::{Backbone, Dists, FeatureStatistics, Inception, Lpips, frechet_distance};
 pub use protocol::perceptual::{Aggregation, PerceptualProtocol, Resize};
 pub use protocol::{Averaging, Colour, Direction, MetricProtocol, Rounding, SsimKernel};
 pub use psnr::psnr;
