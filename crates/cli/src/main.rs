@@ -24,6 +24,7 @@ mod restoration;
 mod small_tiles;
 mod threads;
 mod train;
+mod train_dry_run;
 mod train_setup;
 mod words;
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
-use trainer::{Event, Report};
+use trainer::{Event, Report, TrainConfig};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
-use crate::output::{Printer, path_text};
+use crate::output::{Printer, path_text, write_stdout};
 use crate::train_setup::Setup;
 use crate::words::{count, shell_word};
-use crate::{INTERRUPTED, cancel, threads};
+use crate::{INTERRUPTED, cancel, threads, train_dry_run};
 
 /// JSON `finished`.
 #[derive(Serialize)]
@@ -36,20 +36,33 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
     let printer = Printer::new("train", args.messages);
     let Setup { config, remarks } = Setup::new(&args)?;
+    if args.print_config {
+        write_stdout(&config.to_toml()?);
+        return Ok(0);
+    }
     for remark in remarks {
         report(&printer, Event::Note(remark), None);
     }
     threads::limit(args.threads, &printer)?;
+    if args.dry_run {
+        return train_dry_run::run(&config, args.messages.json, &printer);
+    }
     cancel::install("step");
     let limit = args
         .time_limit
         .map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let expired = || limit.is_some_and(|limit| start.elapsed() >= limit);
     let device = ::deblur::DeviceChoice::Auto.resolve()?;
-    let mut first = 0;
+    let (mut first, mut told) = (0, false);
     let outcome = trainer::run(&config, device, args.resume, &mut |event| {
         if let Event::Started { resumed_at, .. } = event {
             first = resumed_at;
+        }
+        if matches!(event, Event::Validation { .. })
+            && !std::mem::replace(&mut told, true)
+            && config.lpips_weights.is_none()
+        {
+            printer.status("note: LPIPS is not measured: lpips_weights names no file");
         }
         let until_limit = limit.map(|limit| limit.saturating_sub(start.elapsed()));
         report(&printer, event, until_limit);
@@ -76,7 +89,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
             "stopped after {} of {}; continue with: {}",
             finished.steps,
             count(config.steps, "step"),
-            resume_command(&args)
+            resume_command(&config)
         )
     } else if first == 0 {
         format!("trained {steps} in {seconds:.0} s")
@@ -102,11 +115,11 @@ fn this_program() -> PathBuf {
 }
 
 /// What to type to continue the run. Everything else stands in its folder.
-fn resume_command(args: &TrainArgs) -> String {
+fn resume_command(config: &TrainConfig) -> String {
     format!(
         "{} train --resume --out={}",
         shell_word(&this_program()),
-        shell_word(&args.out)
+        shell_word(&config.out)
     )
 }
 

@@ -1,9 +1,14 @@
 //! The training configuration: plain data, checked as a whole.
 
 mod check;
+mod draft;
+mod manifest;
+mod path;
 mod presets;
+mod problem;
+mod schema;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
@@ -15,7 +20,12 @@ use crate::photo_folder::PhotoFolder;
 use crate::photos::CACHE_MEGABYTES;
 use crate::{Error, Result};
 
-/// Version of the serialised form of [`TrainConfig`].
+pub use draft::Draft;
+pub use presets::PRESETS;
+pub use problem::{ConfigProblem, Place};
+
+/// Version of the serialised form of [`TrainConfig`]. A field that is new has a default that means what was done before, so that
+/// files of the same version without it give the same run; the number rises when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Loss on the network's prediction.
@@ -107,6 +117,10 @@ pub struct TrainConfig {
     /// sample in any case, of 8 steps then.
     #[serde(default)]
     pub validation_sample_steps: usize,
+    /// Weights of LPIPS (a safetensors file with trunk and heads, see `image-quality`), with which validation measures it; absent: it
+    /// does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lpips_weights: Option<PathBuf>,
     /// Preview sheets that are kept, the newest ones, besides the 1st, 2nd, 4th, 8th and so on; 0 to draw none.
     #[serde(default = "RecordDefaults::keep_previews")]
     pub keep_previews: usize,
@@ -193,28 +207,6 @@ fn one_crop() -> usize {
 }
 
 impl TrainConfig {
-    /// Reads a TOML file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, has unknown or missing keys, or is invalid.
-    pub fn from_file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            action: "read the configuration",
-            source,
-        })?;
-        let config: Self = toml::from_str(&text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map_or(1, |before| before.lines().count().max(1));
-            Error::ConfigFile {
-                path: path.to_owned(),
-                problem: format!("line {line}: {}", error.message().replace('\n', " ")),
-            }
-        })?;
-        config.validate()?;
-        Ok(config)
-    }
-
     /// The TOML form.
     ///
     /// # Errors
