@@ -22,6 +22,7 @@ mod progress;
 mod small_tiles;
 mod threads;
 mod train;
+mod train_dry_run;
 mod train_setup;
 mod words;
 

@@ -203,6 +203,12 @@ pub enum Error {
         /// Index of the feature.
         feature: usize,
     },
+    /// A matrix is not the covariance of anything.
+    #[error("not a covariance: {problem}")]
+    NotACovariance {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// libtorch reported an error.
     #[error("libtorch")]
     Torch(#[source] Cause),

@@ -3,6 +3,7 @@
 mod align;
 mod cause;
 mod error;
+mod kid;
 #[cfg(feature = "torch")]
 mod learned;
 mod linear;
@@ -16,8 +17,9 @@ mod ssim;
 
 pub use cause::Cause;
 pub use error::{Error, Mismatch, Problem, Result, Which};
+pub use kid::{Kid, kid, squared_mmd};
 #[cfg(feature = "torch")]
-pub use learned::{Backbone, Lpips};
+pub use learned::{Backbone, Dists, FeatureStatistics, Inception, Lpips, frechet_distance};
 pub use niqe::Niqe;
 pub use protocol::perceptual::{Aggregation, PerceptualProtocol, Resize};
 pub use protocol::{Alignment, Averaging, Colour, Direction, MetricProtocol, Rounding, SsimKernel};

@@ -43,6 +43,19 @@ pub struct Provenance {
     pub training: serde_json::Value,
     /// Validation results: name to value, finite.
     pub metrics: BTreeMap<String, f64>,
+    /// The model whose weights training started from; none for random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// A model that another one was trained from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its checkpoint file, hexadecimal.
+    pub sha256: String,
 }
 
 /// The JSON in a checkpoint's metadata.
@@ -322,8 +335,28 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
     }
     let store = nn::VarStore::new(device);
     let network = GuidedUNet::new(&store.root(), &description.config)?;
+    copy_tensors(&tensors, &store.variables().into_iter().collect())?;
+    Ok(Model {
+        network,
+        store,
+        provenance: description.provenance,
+        sha256: sha256(bytes),
+    })
+}
+
+/// Fills the parameters of a network that exists, by name, with the weights of a checkpoint (converted to float32).
+///
+/// # Errors
+/// As [`load`]: the tensors must be exactly `variables`. Some of these may have changed then.
+pub fn load_into(bytes: &[u8], variables: &BTreeMap<String, Tensor>) -> Result<()> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| Error::Format {
+        reason: error.to_string(),
+    })?;
+    copy_tensors(&tensors, variables)
+}
+
+fn copy_tensors(tensors: &SafeTensors<'_>, variables: &BTreeMap<String, Tensor>) -> Result<()> {
     let mut mismatch = Mismatch::default();
-    let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
     for name in tensors.names() {
         if !variables.contains_key(name) {
             mismatch.unexpected.push(name.to_owned());
@@ -331,9 +364,10 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
     }
     mismatch.unexpected.sort_unstable();
     let _no_grad = tch::no_grad_guard();
-    for (name, mut variable) in variables {
-        let Ok(view) = tensors.tensor(&name) else {
-            mismatch.missing.push(name);
+    for (name, variable) in variables {
+        let mut variable = variable.shallow_clone();
+        let Ok(view) = tensors.tensor(name) else {
+            mismatch.missing.push(name.clone());
             continue;
         };
         let kind = match view.dtype() {
@@ -355,7 +389,7 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
         }
         let value = Tensor::f_from_data_size(view.data(), &shape, kind)?.f_to_kind(Kind::Float)?;
         if value.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
-            mismatch.non_finite.push(name);
+            mismatch.non_finite.push(name.clone());
             continue;
         }
         variable.f_copy_(&value)?;
@@ -363,12 +397,7 @@ pub fn load(bytes: &[u8], device: Device) -> Result<Model> {
     if !mismatch.is_empty() {
         return Err(Error::Mismatch(Box::new(mismatch)));
     }
-    Ok(Model {
-        network,
-        store,
-        provenance: description.provenance,
-        sha256: sha256(bytes),
-    })
+    Ok(())
 }
 
 #[cfg(test)]

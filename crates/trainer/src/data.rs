@@ -23,6 +23,10 @@ pub struct DataSet {
     pub photos: usize,
     /// Real pairs that are trained on.
     pub pairs: usize,
+    /// Photographs that serve for validation alone; where there is but one, it serves for both.
+    pub held_out_photos: usize,
+    /// Real pairs that serve for validation alone; where there is but one scene, it serves for both.
+    pub held_out_pairs: usize,
     /// Files that are not usable, each with the reason.
     pub skipped: Vec<String>,
     /// What the user should know.
@@ -71,9 +75,10 @@ impl DataSet {
         let mut parts: Vec<(f64, Arc<dyn Source>)> = Vec::new();
         let (mut sets, mut skipped, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut photos, mut pairs, mut sha256) = (0, 0, String::new());
-        if !config.photos.is_empty() {
+        let (mut held_out_photos, mut held_out_pairs) = (0, 0);
+        if !config.photos.is_empty() || !config.photo_sets.is_empty() {
             let minimum = PairSource::needed_side(&config.blur, side)?;
-            let set = PhotoSet::read_into(&config.photos, minimum, &cache)?;
+            let set = PhotoSet::gather(&config.photos, &config.photo_sets, minimum, &cache)?;
             skipped.extend(set.skipped.iter().cloned());
             sha256.clone_from(&set.sha256);
             let only = (set.photos.len() == 1).then(|| set.photos.clone());
@@ -88,6 +93,7 @@ impl DataSet {
                 }
                 None => held_out,
             };
+            held_out_photos = held_out.len();
             let source = PairSource::sampled(held_out, config.blur.clone(), fixed)?;
             for family in source.families() {
                 let pairs = source.fixed(family, config.validation_crops)?;
@@ -117,6 +123,7 @@ impl DataSet {
                 ));
                 found.validation
             };
+            held_out_pairs += held_out.len();
             let held_out = RealPairs::new(held_out, Arc::clone(&cache), fixed);
             sets.push((entry.name.clone(), held_out.fixed(config.validation_crops)?));
             notes.extend(held_out.take_notes());
@@ -128,6 +135,8 @@ impl DataSet {
             validation: Validation::of(sets, config.seed),
             photos,
             pairs,
+            held_out_photos,
+            held_out_pairs,
             skipped,
             notes,
             sha256,

@@ -1,6 +1,8 @@
 //! What can go wrong in training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::config::{ConfigProblem, Place};
 
 /// Error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -12,13 +14,14 @@ pub enum Error {
         /// One sentence per problem.
         problems: Vec<String>,
     },
-    /// A configuration file cannot be parsed.
-    #[error("{}: {problem}", path.display())]
-    ConfigFile {
-        /// The file.
-        path: PathBuf,
-        /// The parser's message, with line and column.
-        problem: String,
+    /// A configuration cannot be put together from a file, options and settings; every problem is listed, each on a line of its own
+    /// if there are several.
+    #[error("{}", every(file.as_deref(), problems))]
+    Configuration {
+        /// The file, if there is one.
+        file: Option<PathBuf>,
+        /// What is wrong, and where.
+        problems: Vec<ConfigProblem>,
     },
     /// A folder with photographs cannot be read, or a run folder cannot be written.
     #[error("{}: cannot {action}", path.display())]
@@ -56,6 +59,31 @@ pub enum Error {
         skipped: usize,
         /// Why the first of them cannot.
         first: Option<String>,
+    },
+    /// A set of photographs has no file that its glob takes.
+    #[error("{}: no picture matches `{sharp}`", folder.display())]
+    NoMatch {
+        /// The folder.
+        folder: PathBuf,
+        /// The glob.
+        sharp: String,
+    },
+    /// Entries of `freeze` that no parameter begins with, or that leave nothing to train.
+    #[error("{}", frozen_wrongly(unknown, groups))]
+    Freeze {
+        /// The entries; empty if all parameters are frozen.
+        unknown: Vec<String>,
+        /// What names of parameters begin with.
+        groups: Vec<String>,
+    },
+    /// The checkpoint that a run was to start from cannot be used.
+    #[error("{}: cannot start from this checkpoint", path.display())]
+    Init {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<ms_guidance::Error>,
     },
     /// A picture that could be read when the run started cannot be read now.
     #[error("{}: was there when the run started and cannot be used any more", path.display())]
@@ -170,6 +198,50 @@ pub(crate) fn last_good(last: &Option<Saved>) -> String {
         }
         None => "no state was saved before".into(),
     }
+}
+
+/// Problems with the file's name where it has to do with them.
+fn every(file: Option<&Path>, problems: &[ConfigProblem]) -> String {
+    let name = file.map(|file| file.display().to_string());
+    match (problems, name) {
+        ([one], Some(name)) if !matches!(one.place, Place::Setting(_)) => format!("{name}: {one}"),
+        ([one], _) => one.to_string(),
+        (many, name) => {
+            let name = name.unwrap_or_else(|| "the configuration".into());
+            let lines: Vec<String> = many
+                .iter()
+                .map(|problem| format!("\n  {problem}"))
+                .collect();
+            format!("{name}: {} problems{}", many.len(), lines.concat())
+        }
+    }
+}
+
+fn frozen_wrongly(unknown: &[String], groups: &[String]) -> String {
+    if unknown.is_empty() {
+        return "freeze leaves no parameter to train".into();
+    }
+    format!(
+        "freeze: no parameter begins with {}; there are {}",
+        quoted(unknown),
+        quoted(groups)
+    )
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// Result of this crate.

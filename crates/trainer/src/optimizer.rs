@@ -30,6 +30,8 @@ pub struct Parameter {
 pub struct AdamW {
     /// Parameters in the order of their names.
     pub parameters: Vec<Parameter>,
+    /// Parameters that do not change, by name; they are not decayed and are their own average.
+    pub frozen: BTreeMap<String, Tensor>,
     /// Updates made so far.
     pub updates: u64,
     weight_decay: f64,
@@ -58,6 +60,7 @@ impl AdamW {
             .collect::<Result<_>>()?;
         Ok(Self {
             parameters,
+            frozen: BTreeMap::new(),
             updates: 0,
             weight_decay,
         })
@@ -140,11 +143,13 @@ impl AdamW {
         Ok(true)
     }
 
-    /// The averaged weights by name (sharing memory).
+    /// The averaged weights by name (sharing memory), with those that do not change.
     pub fn averages(&self) -> BTreeMap<String, Tensor> {
-        self.parameters
-            .iter()
-            .map(|p| (p.name.clone(), p.average.shallow_clone()))
+        let frozen = self.frozen.iter();
+        let averages = self.parameters.iter().map(|p| (&p.name, &p.average));
+        averages
+            .chain(frozen)
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .collect()
     }
 }

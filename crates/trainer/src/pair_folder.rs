@@ -337,7 +337,7 @@ fn held_out_scenes(pairs: &[PairFiles], share: f64) -> HashSet<String> {
     chosen
 }
 
-fn matching<'a>(names: &'a [String], glob: &str) -> Vec<&'a str> {
+pub(crate) fn matching<'a>(names: &'a [String], glob: &str) -> Vec<&'a str> {
     let options = glob::MatchOptions {
         require_literal_separator: true,
         ..glob::MatchOptions::new()
@@ -353,7 +353,7 @@ fn matching<'a>(names: &'a [String], glob: &str) -> Vec<&'a str> {
 }
 
 /// A relative path with `/` on every system.
-fn slashed(path: &Path) -> Option<String> {
+pub(crate) fn slashed(path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> = path.iter().map(|part| part.to_str()).collect();
     Some(parts?.join("/"))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::cache::ImageCache;
+use crate::photo_folder::PhotoFolder;
 use crate::picture::Picture;
 use crate::{Error, Result};
 
@@ -117,9 +118,25 @@ impl PhotoSet {
     /// # Errors
     /// As [`PhotoSet::read`].
     pub fn read_into(folders: &[PathBuf], minimum: usize, cache: &Arc<ImageCache>) -> Result<Self> {
+        Self::gather(folders, &[], minimum, cache)
+    }
+
+    /// [`PhotoSet::read_into`] with the files of `sets` as well.
+    ///
+    /// # Errors
+    /// As [`PhotoSet::read`]; if one of `sets` has no file that its glob takes.
+    pub fn gather(
+        folders: &[PathBuf],
+        sets: &[PhotoFolder],
+        minimum: usize,
+        cache: &Arc<ImageCache>,
+    ) -> Result<Self> {
         let (mut files, mut seen) = (Vec::new(), HashSet::new());
         for folder in folders {
             collect(folder, Links::Once, &mut seen, &mut files)?;
+        }
+        for set in sets {
+            set.collect(&mut seen, &mut files)?;
         }
         files.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
         let mut found: Vec<(Photo, String)> = Vec::new();
@@ -135,8 +152,10 @@ impl PhotoSet {
             }
         }
         if found.is_empty() {
+            let sets = sets.iter().map(|set| &set.folder);
             let folders = folders
                 .iter()
+                .chain(sets)
                 .map(|f| f.display().to_string())
                 .collect::<Vec<_>>()
                 .join(", ");

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use ms_guidance::checkpoint::sha256;
+use ms_guidance::checkpoint::{Parent, sha256};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use crate::optimizer::{AdamW, Parameter};
+use crate::pace::Smoothed;
 use crate::pair_folder::PairFolder;
 use crate::stability::Stability;
 use crate::{Error, Result, TrainConfig};
@@ -25,6 +26,9 @@ const SLOTS: [Slot; 4] = [
     ("exp_avg_sq", |parameter| &mut parameter.exp_avg_sq),
     ("average", |parameter| &mut parameter.average),
 ];
+
+/// Slot of parameters that do not change, which have nothing but a value.
+const FROZEN: &str = "frozen";
 
 /// What a run knows besides its tensors.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -44,6 +48,12 @@ pub(crate) struct Progress {
     /// Best validation PSNR over all pairs so far, in dB.
     #[serde(default)]
     pub(crate) best_psnr: Option<f64>,
+    /// The smoothed loss.
+    #[serde(default)]
+    pub(crate) smoothed_loss: Smoothed,
+    /// The model that the run started from.
+    #[serde(default)]
+    pub(crate) parent: Option<Parent>,
 }
 
 /// Where the checksum stands in a file, if there is one. Quotes inside of other metadata are escaped, so nothing else looks like it.
@@ -69,21 +79,24 @@ pub(crate) fn encode(path: &Path, optimizer: &mut AdamW, progress: &Progress) ->
         reason,
     };
     let mut stored: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut store = |name: String, tensor: &Tensor| -> Result<()> {
+        let tensor = tensor
+            .f_detach()?
+            .f_to_device(Device::Cpu)?
+            .f_contiguous()?;
+        let mut bytes = vec![0; tensor.numel() * 4];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        let shape = tensor.size().iter().map(|&n| n as usize).collect();
+        stored.push((name, shape, bytes));
+        Ok(())
+    };
     for parameter in &mut optimizer.parameters {
         for (slot, pick) in SLOTS {
-            let name = format!("{slot}:{}", parameter.name);
-            let tensor = pick(parameter)
-                .f_detach()?
-                .f_to_device(Device::Cpu)?
-                .f_contiguous()?;
-            let mut bytes = vec![0; tensor.numel() * 4];
-            tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-            stored.push((
-                name,
-                tensor.size().iter().map(|&n| n as usize).collect(),
-                bytes,
-            ));
+            store(format!("{slot}:{}", parameter.name), pick(parameter))?;
         }
+    }
+    for (name, tensor) in &optimizer.frozen {
+        store(format!("{FROZEN}:{name}"), tensor)?;
     }
     let views = stored
         .iter()
@@ -133,11 +146,13 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Progress)> {
 }
 
 /// Settings that may change when a run is resumed: its length, the learning rate and its schedule, cadence, how it is
-/// validated, names and folders, and in how many parts a batch is computed, which changes its last bits only. Everything else
+/// validated, names, folders and files whose content is in the state, and in how many parts a batch is computed, which changes its last bits only. Everything else
 /// decides what a step is.
-const MAY_CHANGE: [&str; 20] = [
+const MAY_CHANGE: [&str; 26] = [
     "name",
     "photos",
+    "photo_sets",
+    "init",
     "data_description",
     "licence",
     "out",
@@ -150,6 +165,10 @@ const MAY_CHANGE: [&str; 20] = [
     "validate_every",
     "checkpoint_every",
     "log_every",
+    "validation_sample_steps",
+    "lpips_weights",
+    "keep_previews",
+    "tensorboard",
     "cache_megabytes",
     "loader_threads",
     "checkpoint_minutes",
@@ -217,24 +236,29 @@ pub(crate) fn restore(
         reason,
     };
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| unusable(error.to_string()))?;
-    if tensors.len() != SLOTS.len() * optimizer.parameters.len() {
+    if tensors.len() != SLOTS.len() * optimizer.parameters.len() + optimizer.frozen.len() {
         return Err(unusable(format!("it holds {} tensors", tensors.len())));
     }
     let _no_grad = tch::no_grad_guard();
+    let fill = |name: &str, target: &mut Tensor| -> Result<()> {
+        let view = tensors
+            .tensor(name)
+            .map_err(|error| unusable(error.to_string()))?;
+        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        if shape != target.size() || view.dtype() != Dtype::F32 {
+            return Err(unusable(format!("tensor {name} has another shape or type")));
+        }
+        let value = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?;
+        Ok(target.f_copy_(&value)?)
+    };
     for parameter in &mut optimizer.parameters {
         for (slot, pick) in SLOTS {
             let name = format!("{slot}:{}", parameter.name);
-            let view = tensors
-                .tensor(&name)
-                .map_err(|error| unusable(error.to_string()))?;
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            let target = pick(parameter);
-            if shape != target.size() || view.dtype() != Dtype::F32 {
-                return Err(unusable(format!("tensor {name} has another shape or type")));
-            }
-            let value = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?;
-            target.f_copy_(&value)?;
+            fill(&name, pick(parameter))?;
         }
+    }
+    for (name, tensor) in &mut optimizer.frozen {
+        fill(&format!("{FROZEN}:{name}"), tensor)?;
     }
     optimizer.updates = progress.updates;
     Ok(())

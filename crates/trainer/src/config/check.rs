@@ -1,6 +1,7 @@
 //! What a configuration must be.
 
 use super::{SCHEMA_VERSION, TrainConfig};
+use crate::photo_folder::PhotoFolder;
 use crate::{Error, Result};
 
 impl TrainConfig {
@@ -10,12 +11,24 @@ impl TrainConfig {
     /// [`Error::InvalidConfig`].
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
-        if let Err(error) = self.model.validate() {
-            problems.push(error.to_string());
+        match self.model.validate() {
+            Ok(()) => {}
+            Err(ms_guidance::Error::InvalidConfig { problems: of_model }) => {
+                problems.extend(of_model.iter().map(|problem| format!("model: {problem}")));
+            }
+            Err(other) => problems.push(other.to_string()),
         }
-        if let Err(error) = self.blur.validate() {
-            problems.push(error.to_string());
+        match self.blur.validate() {
+            Ok(()) => {}
+            Err(blur_synth::Error::InvalidParameters { problems: of_blur }) => {
+                problems.extend(of_blur.iter().map(|problem| format!("blur: {problem}")));
+            }
+            Err(other) => problems.push(other.to_string()),
         }
+        problems.extend(
+            self.noise_levels
+                .problems(self.model.sigma_max, self.pure_noise_fraction),
+        );
         let mut check = |ok: bool, problem: String| {
             if !ok {
                 problems.push(problem);
@@ -29,8 +42,12 @@ impl TrainConfig {
             ),
         );
         check(
-            !self.photos.is_empty() || !self.pairs.is_empty(),
-            "photos or pairs: at least one folder is needed".into(),
+            !self.photos.is_empty() || !self.photo_sets.is_empty() || !self.pairs.is_empty(),
+            "photos, photo_sets or pairs: at least one folder is needed".into(),
+        );
+        check(
+            !self.out.as_os_str().is_empty(),
+            "out is empty: where shall the run go?".into(),
         );
         check(
             self.loader_threads <= 1024,
@@ -112,6 +129,13 @@ impl TrainConfig {
             "validation needs at least one photograph and one crop".into(),
         );
         check(
+            self.validation_sample_steps <= 1000,
+            format!(
+                "validation_sample_steps is {}, allowed are 0 to 1000",
+                self.validation_sample_steps
+            ),
+        );
+        check(
             (1..=1000).contains(&self.keep_checkpoints),
             format!(
                 "keep_checkpoints is {}, allowed are 1 to 1000",
@@ -137,6 +161,7 @@ impl TrainConfig {
             .iter()
             .map(|entry| entry.family.name())
             .collect();
+        problems.extend(self.photo_sets.iter().filter_map(PhotoFolder::problems));
         for entry in &self.pairs {
             problems.extend(entry.problems());
             if names.contains(&entry.name.as_str()) {
