@@ -11,6 +11,7 @@ mod memory;
 mod outputs;
 mod pictures;
 mod train;
+mod train_trace;
 mod usage;
 
 use integration_tests::{Folder, Outcome, msdeblur};

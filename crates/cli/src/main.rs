@@ -21,6 +21,7 @@ mod plan;
 mod progress;
 mod small_tiles;
 mod threads;
+mod trace;
 mod train;
 mod train_setup;
 mod words;
