@@ -17,6 +17,7 @@ use crate::loader::Loader;
 use crate::optimizer::AdamW;
 use crate::pair_folder::PairFolder;
 use crate::photo_folder::PhotoFolder;
+use crate::span::part;
 use crate::stability::Stability;
 use crate::start::{self, Trained};
 use crate::state::Progress;
@@ -82,7 +83,7 @@ pub struct Outcome {
     pub report: Report,
 }
 
-/// Trains a model as `config` says, on `device`, in float32, in `config.out`. `observe` hears of every event and ends the run with
+/// Trains a model as `config` says, on `device`, in `config.out`. `observe` hears of every event and ends the run with
 /// `ControlFlow::Break` after the current step; the state is saved then as well. With `resume` a saved state is continued;
 /// there need not be one.
 ///
@@ -110,6 +111,11 @@ pub fn run(
     } = DataSet::open(config)?;
     for note in notes {
         let _ = observe(Event::Note(note));
+    }
+    if config.precision.is_emulated(device) {
+        let _ = observe(Event::Note(
+            "precision is bfloat16, which this processor does not compute in hardware: ten times slower than float32".into(),
+        ));
     }
 
     tch::manual_seed(config.seed as i64);
@@ -186,7 +192,11 @@ pub fn run(
     let mut interrupted = false;
     let mut report = Report::new();
     while progress.step < config.steps && !interrupted {
-        let batch = loader.next_batch()?;
+        let _step = tracing::trace_span!("step").entered();
+        let batch = {
+            let _part = part!("load", device);
+            loader.next_batch()?
+        };
         for note in training.take_notes() {
             let _ = observe(Event::Note(note));
         }
@@ -236,6 +246,7 @@ pub fn run(
         })
         .is_break();
         if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
+            let _part = part!("validate", device);
             copy_averages(&optimizer, &averaged_variables)?;
             report = validation.run(&averaged, device)?;
             log.write(&serde_json::json!({
@@ -269,6 +280,7 @@ pub fn run(
         if last_one
             || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0
         {
+            let _part = part!("checkpoint", device);
             let path = folder.path(files::MODEL);
             let written = states
                 .save(&mut optimizer, &progress)
@@ -370,7 +382,11 @@ fn describe(progress: &Progress, report: &Report) -> Description {
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
-        photo_sets: config.photo_sets.iter().map(PhotoFolder::portable).collect(),
+        photo_sets: config
+            .photo_sets
+            .iter()
+            .map(PhotoFolder::portable)
+            .collect(),
         init: None,
         pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),

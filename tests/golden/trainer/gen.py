@@ -1,13 +1,16 @@
-"""Reference values for the optimiser: torch.optim.AdamW and a float64 moving average.
+"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average) and for min-SNR-gamma weights (diffusers).
 
-Run `python3 gen.py`; it writes optimizer.safetensors beside itself. The versions used are in its metadata.
+Run `python3 gen.py`; it writes optimizer.safetensors and min_snr.safetensors beside itself. The versions used are in their metadata.
 """
 
 import json
 import pathlib
 
+import diffusers
 import numpy
 import torch
+from diffusers import DDPMScheduler
+from diffusers.training_utils import compute_snr
 from safetensors.numpy import save_file
 
 HERE = pathlib.Path(__file__).parent
@@ -16,9 +19,32 @@ STEPS = 5
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
 EMA_DECAY = 0.8
+GAMMA = 5.0
+
+
+def min_snr() -> None:
+    """The weights as examples/text_to_image/train_text_to_image.py of diffusers writes them, and min(SNR, gamma) for the image
+    (Hang 2023, section 3.4)."""
+    scheduler = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear")
+    timesteps = torch.tensor([0, 1, 3, 10, 30, 60, 100, 140, 170, 200, 300, 400, 500, 700, 900, 999])
+    snr = compute_snr(scheduler, timesteps)
+    least = torch.stack([snr, GAMMA * torch.ones_like(snr)], dim=1).min(dim=1)[0]
+    tensors = {
+        "alphas_cumprod": scheduler.alphas_cumprod[timesteps],
+        "epsilon": least / snr,
+        "v_prediction": least / (snr + 1),
+        "sample": least,
+        "gamma": torch.tensor([GAMMA]),
+    }
+    save_file(
+        {name: value.double().numpy() for name, value in tensors.items()},
+        HERE / "min_snr.safetensors",
+        metadata={"versions": json.dumps({"torch": torch.__version__, "diffusers": diffusers.__version__})},
+    )
 
 
 def main() -> None:
+    min_snr()
     generator = torch.Generator().manual_seed(SEED)
     weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3, generator=generator))
     bias = torch.nn.Parameter(torch.randn(4, generator=generator))

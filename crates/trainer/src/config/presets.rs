@@ -8,6 +8,7 @@ use ms_guidance::GuidedUNetConfig;
 use super::{CheckpointDefaults, Loss, SCHEMA_VERSION, TrainConfig, no_jitter};
 use crate::noise_levels::NoiseLevelConfig;
 use crate::photos::CACHE_MEGABYTES;
+use crate::precision::Precision;
 
 impl TrainConfig {
     /// The recipe of the model that ships.
@@ -35,6 +36,8 @@ impl TrainConfig {
             pure_noise_fraction: 0.625,
             loss: Loss::L1,
             noise_levels: NoiseLevelConfig::cosine(),
+            min_snr_gamma: None,
+            precision: Precision::Float32,
             guidance_weight: 1.0,
             guidance_scale_weights: vec![1.0, 1.0, 1.0],
             validation_photos: 12,
