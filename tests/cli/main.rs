@@ -11,6 +11,7 @@ mod memory;
 mod outputs;
 mod pictures;
 mod train;
+mod train_setup;
 mod train_trace;
 mod usage;
 

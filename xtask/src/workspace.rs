@@ -13,7 +13,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Features that are off by default and tested, linted and documented with the rest.
-pub(crate) const OPTIONAL_FEATURES: &str = "blur-synth/kernel-files";
+pub(crate) const OPTIONAL_FEATURES: &str = "blur-synth/kernel-files,image-quality/torch";
 
 /// Where `.cargo/config.toml` says that libtorch is.
 pub(crate) fn libtorch() -> PathBuf {

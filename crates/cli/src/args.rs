@@ -26,7 +26,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Restore blurry photos
     Deblur(Box<DeblurArgs>),
-    /// Train a model on folders of sharp photos
+    /// Train a model on sharp photos, or on pairs of blurry and sharp ones
     Train(Box<TrainArgs>),
     /// Describe a model: size, training, measured quality
     Info(InfoArgs),
@@ -217,40 +217,58 @@ pub(crate) struct MessageArgs {
     pub(crate) no_progress: bool,
 }
 
-/// Train a model on folders of sharp photos
+/// Train a model on sharp photos, or on pairs of blurry and sharp ones
 ///
-/// Blur is made on the fly. OUT receives the configuration, a log (JSON Lines), the state to resume from, and the model
-/// (model.safetensors, for `msdeblur deblur --checkpoint`). Ctrl-C saves and stops; --resume continues with the same result as without the stop.
+/// Blur of photos is made on the fly. CONFIG, a preset or both say what is trained; docs/training.md is the guide. OUT receives the
+/// configuration, a log (JSON Lines), the state to resume from, and the model (model.safetensors, for `msdeblur deblur --checkpoint`).
+/// Ctrl-C saves and stops; --resume continues with the same result as without the stop.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   msdeblur train --photos ~/Pictures --out runs/mine --preset tiny
   msdeblur train --photos photos/a photos/b --out runs/full --time-limit 480
   msdeblur train --out runs/full --resume
-  msdeblur train --config runs/full/config.toml --out runs/longer --steps 20000
+  msdeblur train --preset default --print-config > mine.toml
+  msdeblur train mine.toml --set steps=20000 --set model.unet.mid_layers=2 --dry-run
+  msdeblur train mine.toml --init runs/full/model.safetensors --set freeze=guidance. --out runs/tuned
 
 With --json, every line on stdout is one object with `version` (1), `type` and `data`; the types are `started`, `step`, `validation`,
-`checkpoint`, `note` and `finished`.
+`checkpoint`, `note` and `finished`, or `dry_run` alone.
 
 Exit codes: 0 trained to the end or to the time limit, 2 wrong usage or set-up, 130 interrupted (resume with --resume).")]
 pub(crate) struct TrainArgs {
+    /// Configuration as TOML: a whole one, such as the config.toml of another run, or `preset = \"NAME\"` and what differs
+    ///
+    /// Options given besides win over it, and --set over these.
+    #[arg(value_name = "CONFIG", conflicts_with = "preset")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Folders of sharp photos, searched with their subfolders
-    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present_any = ["config", "resume"],
-        help_heading = "Input and output")]
+    #[arg(long, value_name = "DIR", num_args = 1..,
+        required_unless_present_any = ["config", "resume", "set", "print_config"], help_heading = "Input and output")]
     pub(crate) photos: Vec<PathBuf>,
 
     /// Run folder; created if it does not exist
-    #[arg(long, value_name = "DIR", help_heading = "Input and output")]
-    pub(crate) out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["config", "set", "dry_run", "print_config"],
+        help_heading = "Input and output")]
+    pub(crate) out: Option<PathBuf>,
 
-    /// Complete configuration as TOML, such as the config.toml of another run; options given besides win
+    /// Start from the weights of this model: a .safetensors file with the same network
+    ///
+    /// It is read at the start of a run alone; a resumed one has its weights in the saved state.
+    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) init: Option<PathBuf>,
+
+    /// Folder with the data sets that CONFIG names by their manifests [default: cache beside the manifest]
+    ///
+    /// It is where `cargo xtask datasets fetch` puts them.
     #[arg(
         long,
-        value_name = "FILE",
-        conflicts_with = "preset",
+        value_name = "DIR",
+        env = "MSDEBLUR_DATASETS",
         help_heading = "Input and output"
     )]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) datasets: Option<PathBuf>,
 
     /// Continue the run in OUT with its config.toml; options given besides win
     ///
@@ -259,9 +277,30 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Input and output")]
     pub(crate) resume: bool,
 
-    /// Recipe to start from: default (the model that ships) or tiny (seconds, to try things out) [default: default]
-    #[arg(long, value_name = "NAME", value_parser = ["default", "tiny"], help_heading = "Recipe")]
+    /// Say what would be trained, on which data, with how much memory and in what time; write nothing
+    ///
+    /// Some steps are computed and forgotten again, to measure their time. What is printed on stdout is a configuration, with the findings
+    /// as comments.
+    #[arg(long, conflicts_with = "resume", help_heading = "Input and output")]
+    pub(crate) dry_run: bool,
+
+    /// Print the configuration on stdout, to be edited and given as CONFIG, and do nothing else
+    ///
+    /// Folders that are not given stand in it as `photos` and `run`.
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"], help_heading = "Input and output")]
+    pub(crate) print_config: bool,
+
+    /// Recipe to start from: default (the model that ships), tiny (seconds, to try things out), paper (as published, for GPUs and
+    /// days), each also without guidance [default: default]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(trainer::PRESETS), help_heading = "Recipe")]
     pub(crate) preset: Option<String>,
+
+    /// Any value of the configuration, such as steps=1000, model.unet.mid_layers=2 or pairs.gopro.weight=3; may be repeated
+    ///
+    /// The key is a path into the TOML, elements of lists by their place (pairs[0]) or name. The value is as in TOML; quotes around text
+    /// may be left out.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Recipe")]
+    pub(crate) set: Vec<String>,
 
     /// Optimisation steps [default: that of the recipe]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,

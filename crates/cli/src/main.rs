@@ -23,6 +23,7 @@ mod small_tiles;
 mod threads;
 mod trace;
 mod train;
+mod train_dry_run;
 mod train_setup;
 mod words;
 

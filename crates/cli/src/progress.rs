@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Time between two lines where there is no bar: a log stays short, and nobody takes the program for dead.
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
@@ -16,6 +16,20 @@ pub(crate) struct ProgressLine {
     no_bar: bool,
     lines: OnceLock<Arc<Lines>>,
     between_lines: Duration,
+    left: Arc<Mutex<Option<Left>>>,
+}
+
+/// An estimate of the time left, and when it was made.
+#[derive(Clone, Copy)]
+struct Left {
+    time: Duration,
+    since: Instant,
+}
+
+impl Left {
+    fn at(self, now: Instant) -> Duration {
+        self.time.saturating_sub(now.duration_since(self.since))
+    }
 }
 
 /// What the thread that writes lines knows.
@@ -31,6 +45,8 @@ struct Work {
     message: String,
     /// From where and when the speed is measured.
     start: (u64, Instant),
+    /// Told by [`ProgressLine::time_left`].
+    left: Option<Left>,
     ended: bool,
 }
 
@@ -43,6 +59,7 @@ impl ProgressLine {
             no_bar,
             lines: OnceLock::new(),
             between_lines: BETWEEN_LINES,
+            left: Arc::default(),
         }
     }
 
@@ -57,8 +74,16 @@ impl ProgressLine {
         }
         if !self.no_bar {
             let template =
-                format!("{{wide_msg}} [{{bar:24}}] {{pos}}/{{len}} {unit}, {{eta}} left");
+                format!("{{wide_msg}} [{{bar:24}}] {{pos}}/{{len}} {unit}, {{left}} left");
             if let Ok(style) = ProgressStyle::with_template(&template) {
+                let left = Arc::clone(&self.left);
+                let write = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    let told = *left.lock().unwrap_or_else(PoisonError::into_inner);
+                    let left = told.map_or_else(|| state.eta(), |left| left.at(Instant::now()));
+                    // A bar that cannot be written is not seen.
+                    let _ = write!(out, "{:#}", HumanDuration(left));
+                };
+                let style = style.with_key("left", write);
                 self.bar.set_style(style.progress_chars("=> "));
             }
             self.bar.set_length(total);
@@ -77,6 +102,7 @@ impl ProgressLine {
                 unit: unit.to_owned(),
                 message: String::new(),
                 start: (0, Instant::now()),
+                left: None,
                 ended: false,
             }),
             ended: Condvar::new(),
@@ -108,6 +134,14 @@ impl ProgressLine {
         });
         self.bar.set_position(done);
         self.bar.reset_eta();
+    }
+
+    /// How long it still takes, where that is known better than from what is done so far. It runs down by itself.
+    pub(crate) fn time_left(&self, time: Duration) {
+        let since = Instant::now();
+        let left = Some(Left { time, since });
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+        self.update(|work| work.left = left);
     }
 
     /// Prints while the bar is out of the way.
@@ -165,13 +199,18 @@ impl Work {
         let mut line = format!("progress: {done} of {total} {unit}");
         let (first, since) = self.start;
         let finished = done.saturating_sub(first);
-        if finished > 0 {
-            let left = total.saturating_sub(*done) as f64 / finished as f64;
-            let seconds = now.duration_since(since).as_secs_f64() * left;
-            // More than u64 holds is no time that anybody waits for.
-            if let Ok(left) = Duration::try_from_secs_f64(seconds) {
-                line.push_str(&format!(", about {} left", HumanDuration(left)));
+        let left = match self.left {
+            Some(left) => Some(left.at(now)),
+            None if finished == 0 => None,
+            None => {
+                let left = total.saturating_sub(*done) as f64 / finished as f64;
+                let seconds = now.duration_since(since).as_secs_f64() * left;
+                // More than u64 holds is no time that anybody waits for.
+                Duration::try_from_secs_f64(seconds).ok()
             }
+        };
+        if let Some(left) = left {
+            line.push_str(&format!(", about {} left", HumanDuration(left)));
         }
         if !self.message.is_empty() {
             line.push_str(&format!("; {}", self.message));
@@ -261,9 +300,25 @@ mod tests {
             unit: "steps".into(),
             message: String::new(),
             start: (1000, start),
+            left: None,
             ended: false,
         };
         let line = work.line(start + Duration::from_secs(60));
         assert_eq!(line, "progress: 1100 of 1400 steps, about 3 minutes left\n");
+        // Who knows what else is to be done is believed, and the time runs down while nothing is heard.
+        let told = Work {
+            left: Some(Left {
+                time: Duration::from_secs(660),
+                since: start,
+            }),
+            ..work
+        };
+        let line = told.line(start + Duration::from_secs(60));
+        assert_eq!(
+            line,
+            "progress: 1100 of 1400 steps, about 10 minutes left\n"
+        );
+        let line = told.line(start + Duration::from_secs(900));
+        assert_eq!(line, "progress: 1100 of 1400 steps, about 0 seconds left\n");
     }
 }

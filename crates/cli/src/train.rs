@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
-use trainer::{Event, Report};
+use trainer::{Event, Report, TrainConfig};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
-use crate::output::{Printer, path_text};
+use crate::output::{Printer, path_text, write_stdout};
 use crate::trace::Trace;
 use crate::train_setup::Setup;
 use crate::words::{count, shell_word};
-use crate::{INTERRUPTED, cancel, threads};
+use crate::{INTERRUPTED, cancel, threads, train_dry_run};
 
 /// JSON `finished`.
 #[derive(Serialize)]
@@ -38,22 +38,36 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let trace = args.trace.as_deref().map(Trace::create).transpose()?;
     let printer = Printer::traced("train", args.messages, trace.clone());
     let Setup { config, remarks } = Setup::new(&args)?;
+    if args.print_config {
+        write_stdout(&config.to_toml()?);
+        return Ok(0);
+    }
     for remark in remarks {
-        report(&printer, Event::Note(remark));
+        report(&printer, Event::Note(remark), None);
     }
     threads::limit(args.threads, &printer)?;
+    if args.dry_run {
+        return train_dry_run::run(&config, args.messages.json, &printer);
+    }
     cancel::install("step");
     let limit = args
         .time_limit
         .map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let expired = || limit.is_some_and(|limit| start.elapsed() >= limit);
     let device = ::deblur::DeviceChoice::Auto.resolve()?;
-    let mut first = 0;
+    let (mut first, mut told) = (0, false);
     let outcome = trainer::run(&config, device, args.resume, &mut |event| {
         if let Event::Started { resumed_at, .. } = event {
             first = resumed_at;
         }
-        report(&printer, event);
+        if matches!(event, Event::Validation { .. })
+            && !std::mem::replace(&mut told, true)
+            && config.lpips_weights.is_none()
+        {
+            printer.status("note: LPIPS is not measured: lpips_weights names no file");
+        }
+        let until_limit = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        report(&printer, event, until_limit);
         if cancel::requested() || expired() {
             ControlFlow::Break(())
         } else {
@@ -80,7 +94,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
             "stopped after {} of {}; continue with: {}",
             finished.steps,
             count(config.steps, "step"),
-            resume_command(&args)
+            resume_command(&config)
         )
     } else if first == 0 {
         format!("trained {steps} in {seconds:.0} s")
@@ -115,15 +129,46 @@ fn this_program() -> PathBuf {
 }
 
 /// What to type to continue the run. Everything else stands in its folder.
-fn resume_command(args: &TrainArgs) -> String {
+fn resume_command(config: &TrainConfig) -> String {
     format!(
         "{} train --resume --out={}",
         shell_word(&this_program()),
-        shell_word(&args.out)
+        shell_word(&config.out)
     )
 }
 
-fn report(printer: &Printer, event: Event) {
+/// What a validation found, in a line: the gain by family and, over all pairs, what else was measured.
+fn summary(report: &Report) -> String {
+    let gains: Vec<String> = report
+        .iter()
+        .map(|(family, quality)| format!("{family} {:+.2} dB", quality.gain()))
+        .collect();
+    let mut text = format!("gain over the blurry input: {}", gains.join(", "));
+    let Some(all) = report.get("all") else {
+        return text;
+    };
+    for (name, input, output) in [
+        ("SSIM", all.input_ssim, all.output_ssim),
+        ("LPIPS", all.input_lpips, all.output_lpips),
+    ] {
+        if let (Some(input), Some(output)) = (input, output) {
+            text.push_str(&format!("; {name} {output:.3} (input {input:.3})"));
+        }
+    }
+    if let Some(psnr) = all.sample_psnr {
+        text.push_str(&format!("; sample {:+.2} dB", psnr - all.input_psnr));
+    }
+    if !all.guidance.is_empty() {
+        let gains = all.guidance.iter();
+        let gains = gains.map(|scale| format!("{:+.2}", scale.output_psnr - scale.input_psnr));
+        let gains: Vec<String> = gains.collect();
+        text.push_str(&format!("; guidance {} dB", gains.join(", ")));
+    }
+    text
+}
+
+/// Tells of an event. A run that has to stop after `until_limit` takes no longer than that.
+fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
     match event {
         Event::Started {
             parameters,
@@ -161,27 +206,36 @@ fn report(printer: &Printer, event: Event) {
             step,
             total,
             loss,
+            smoothed_loss,
             images_per_second,
+            seconds_left,
         } => {
-            printer
-                .progress
-                .message(format!("loss {loss:.4}, {images_per_second:.1} crops/s"));
+            printer.progress.message(format!(
+                "loss {smoothed_loss:.4}, {images_per_second:.1} crops/s"
+            ));
             printer.progress.set(step);
+            if let Ok(left) = Duration::try_from_secs_f64(seconds_left) {
+                let limit = until_limit.unwrap_or(Duration::MAX);
+                printer.progress.time_left(left.min(limit));
+            }
             printer.data(
                 "step",
-                &json!({ "step": step, "total": total, "loss": loss, "images_per_second": images_per_second }),
+                &json!({
+                    "step": step, "total": total, "loss": loss, "smoothed_loss": smoothed_loss,
+                    "images_per_second": images_per_second, "seconds_left": seconds_left,
+                }),
             );
         }
-        Event::Validation { step, report } => {
-            let gains: Vec<String> = report
-                .iter()
-                .map(|(family, quality)| format!("{family} {:+.2} dB", quality.gain()))
-                .collect();
-            printer.status(&format!(
-                "step {step}: gain over the blurry input: {}",
-                gains.join(", ")
-            ));
-            printer.data("validation", &json!({ "step": step, "report": report }));
+        Event::Validation {
+            step,
+            report,
+            seconds,
+        } => {
+            printer.status(&format!("step {step}: {}", summary(&report)));
+            printer.data(
+                "validation",
+                &json!({ "step": step, "report": report, "seconds": seconds }),
+            );
         }
         Event::Checkpoint { path } => {
             tracing::info!("saved {}", path.display());

@@ -1,6 +1,9 @@
 //! What can go wrong, as data.
 
 use std::fmt;
+use std::path::PathBuf;
+
+use crate::cause::Cause;
 
 /// The result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -44,6 +47,40 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Everything that is wrong with the tensors of a file, found in one pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Tensors that the network needs and the file lacks.
+    pub missing: Vec<String>,
+    /// Tensors that the file has and the network does not know.
+    pub unexpected: Vec<String>,
+    /// `name: expected shape, got shape`.
+    pub misshaped: Vec<String>,
+    /// `name: type` of tensors that are not float32.
+    pub mistyped: Vec<String>,
+    /// Tensors with values that are NaN or infinite.
+    pub non_finite: Vec<String>,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (label, names) in [
+            ("missing", &self.missing),
+            ("unexpected", &self.unexpected),
+            ("wrong shape", &self.misshaped),
+            ("wrong type", &self.mistyped),
+            ("NaN or infinite", &self.non_finite),
+        ] {
+            if !names.is_empty() {
+                write!(formatter, "{separator}{label}: {}", names.join(", "))?;
+                separator = "; ";
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Why two images could not be compared.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +117,66 @@ pub enum Error {
         /// Smallest height and width that would do.
         needed: usize,
     },
+    /// A file of weights could not be read.
+    #[error("{}: cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Cause,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The tensors in a file are not those of the network.
+    #[error("{}: the tensors do not fit the network: {mismatch}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong. Boxed, so that results stay small.
+        mismatch: Box<Mismatch>,
+    },
+    /// A network was put together from tensors of which one is missing.
+    #[error("no tensor {name}")]
+    MissingTensor {
+        /// Its name.
+        name: String,
+    },
+    /// Batches of images must be `[N, 3, H, W]`, both alike.
+    #[error("batches of shapes {first:?} and {second:?}; two alike [N, 3, H, W] are needed")]
+    BatchShape {
+        /// Shape of the first batch.
+        first: Vec<i64>,
+        /// Shape of the second batch.
+        second: Vec<i64>,
+    },
+    /// Features or the statistics of two sets do not go together, or a set is too small.
+    #[error("{what}: {got} given, {needed} needed")]
+    SetSize {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        got: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// A feature of a set is NaN or infinite.
+    #[error("feature {feature} of image {image} is not finite")]
+    NonFiniteFeature {
+        /// Index of the image in its set.
+        image: usize,
+        /// Index of the feature.
+        feature: usize,
+    },
+    /// libtorch reported an error.
+    #[error("libtorch")]
+    Torch(#[source] Cause),
     /// A sample is NaN or infinite.
     #[error(
         "value of the {image} image at channel {channel}, row {row}, column {column} is not finite"
@@ -94,4 +191,11 @@ pub enum Error {
         /// Column index.
         column: usize,
     },
+}
+
+#[cfg(feature = "torch")]
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(Cause::new(error))
+    }
 }

@@ -1,5 +1,7 @@
 //! Everything that two programs must agree on to report the same number.
 
+pub(crate) mod perceptual;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -19,18 +19,40 @@ pub(crate) fn pair<'a>(
     least: usize,
 ) -> Result<[Samples<'a>; 2]> {
     protocol.validate()?;
+    let needed = protocol.border.saturating_mul(2).saturating_add(least);
+    check_pair(&first, &second, needed)?;
+    let border = protocol.border;
+    let (_, height, width) = first.dim();
+    let inside = |image: ArrayView3<'a, f32>| Samples {
+        image: image.slice_move(s![.., border..height - border, border..width - border]),
+        protocol,
+    };
+    Ok([inside(first), inside(second)])
+}
+
+/// Checks that two images can be compared: alike in shape, and each as [`check_image`] wants it.
+pub(crate) fn check_pair(
+    first: &ArrayView3<'_, f32>,
+    second: &ArrayView3<'_, f32>,
+    needed: usize,
+) -> Result<()> {
     let shape = |image: &ArrayView3<'_, f32>| <[usize; 3]>::from(image.dim());
-    if shape(&first) != shape(&second) {
+    if shape(first) != shape(second) {
         return Err(Error::ShapeMismatch {
-            first: shape(&first),
-            second: shape(&second),
+            first: shape(first),
+            second: shape(second),
         });
     }
-    let (channels, height, width) = first.dim();
+    check_image(first, Which::First, needed)?;
+    check_image(second, Which::Second, needed)
+}
+
+/// Checks that an image has three channels, at least `needed` rows and columns, and finite values.
+pub(crate) fn check_image(image: &ArrayView3<'_, f32>, which: Which, needed: usize) -> Result<()> {
+    let (channels, height, width) = image.dim();
     if channels != 3 {
         return Err(Error::NotRgb { channels });
     }
-    let needed = protocol.border.saturating_mul(2).saturating_add(least);
     if height < needed || width < needed {
         return Err(Error::ImageTooSmall {
             height,
@@ -38,27 +60,18 @@ pub(crate) fn pair<'a>(
             needed,
         });
     }
-    for (which, image) in [(Which::First, &first), (Which::Second, &second)] {
-        if image.iter().all(|value| value.is_finite()) {
-            continue;
-        }
-        if let Some(((channel, row, column), _)) =
-            image.indexed_iter().find(|(_, value)| !value.is_finite())
-        {
-            return Err(Error::NonFinite {
-                image: which,
-                channel,
-                row,
-                column,
-            });
-        }
+    if image.iter().all(|value| value.is_finite()) {
+        return Ok(());
     }
-    let border = protocol.border;
-    let inside = |image: ArrayView3<'a, f32>| Samples {
-        image: image.slice_move(s![.., border..height - border, border..width - border]),
-        protocol,
-    };
-    Ok([inside(first), inside(second)])
+    match image.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        Some(((channel, row, column), _)) => Err(Error::NonFinite {
+            image: which,
+            channel,
+            row,
+            column,
+        }),
+        None => Ok(()),
+    }
 }
 
 impl Samples<'_> {

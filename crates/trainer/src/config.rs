@@ -1,9 +1,14 @@
 //! The training configuration: plain data, checked as a whole.
 
 mod check;
+mod draft;
+mod manifest;
+mod path;
 mod presets;
+mod problem;
+mod schema;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
@@ -16,7 +21,12 @@ use crate::photos::CACHE_MEGABYTES;
 use crate::precision::Precision;
 use crate::{Error, Result};
 
-/// Version of the serialised form of [`TrainConfig`].
+pub use draft::Draft;
+pub use presets::PRESETS;
+pub use problem::{ConfigProblem, Place};
+
+/// Version of the serialised form of [`TrainConfig`]. A field that is new has a default that means what was done before, so that
+/// files of the same version without it give the same run; the number rises when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Loss on the network's prediction.
@@ -111,6 +121,20 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Steps between lines in the log.
     pub log_every: u64,
+    /// Validation draws a sample of each crop in so many steps as well and measures it, 0 to 1000; 0 for none. Preview sheets show a
+    /// sample in any case, of 8 steps then.
+    #[serde(default)]
+    pub validation_sample_steps: usize,
+    /// Weights of LPIPS (a safetensors file with trunk and heads, see `image-quality`), with which validation measures it; absent: it
+    /// does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lpips_weights: Option<PathBuf>,
+    /// Preview sheets that are kept, the newest ones, besides the 1st, 2nd, 4th, 8th and so on; 0 to draw none.
+    #[serde(default = "RecordDefaults::keep_previews")]
+    pub keep_previews: usize,
+    /// Whether event files for TensorBoard are written.
+    #[serde(default = "RecordDefaults::tensorboard")]
+    pub tensorboard: bool,
     /// Memory for decoded pictures, in 10⁶ bytes. What does not fit is decoded again when it is needed: slower, and the same run.
     #[serde(default = "cache_megabytes")]
     pub cache_megabytes: u64,
@@ -162,6 +186,18 @@ impl CheckpointDefaults {
     }
 }
 
+/// Values of fields that a configuration may leave out.
+struct RecordDefaults;
+
+impl RecordDefaults {
+    fn keep_previews() -> usize {
+        10
+    }
+    fn tensorboard() -> bool {
+        true
+    }
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -179,28 +215,6 @@ fn one_crop() -> usize {
 }
 
 impl TrainConfig {
-    /// Reads a TOML file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, has unknown or missing keys, or is invalid.
-    pub fn from_file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            action: "read the configuration",
-            source,
-        })?;
-        let config: Self = toml::from_str(&text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map_or(1, |before| before.lines().count().max(1));
-            Error::ConfigFile {
-                path: path.to_owned(),
-                problem: format!("line {line}: {}", error.message().replace('\n', " ")),
-            }
-        })?;
-        config.validate()?;
-        Ok(config)
-    }
-
     /// The TOML form.
     ///
     /// # Errors

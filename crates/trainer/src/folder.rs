@@ -1,6 +1,5 @@
-//! The run folder: what lies in it, when it may be used, and the log.
+//! The run folder: what lies in it, when it may be used, and how it is cut.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ms_guidance::checkpoint::write_atomically;
@@ -17,17 +16,19 @@ pub mod files {
     pub const STATE: &str = "state.safetensors";
     /// The model with averaged weights, float16.
     pub const MODEL: &str = "model.safetensors";
+    /// The run at a glance, drawn at every validation.
+    pub const CURVES: &str = "curves.svg";
+    /// Fixed pairs as the network restores them: the newest sheet.
+    pub const PREVIEW: &str = "preview.png";
+    /// Folder of the sheets of some validations.
+    pub const PREVIEWS: &str = "previews";
+    /// Folder of TensorBoard's event files.
+    pub const TENSORBOARD: &str = "tensorboard";
 }
 
 /// A run folder that may be written.
 pub(crate) struct RunFolder {
     folder: PathBuf,
-}
-
-/// The log of a run.
-pub(crate) struct Log {
-    path: PathBuf,
-    file: std::fs::File,
 }
 
 fn fail(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
@@ -68,8 +69,8 @@ impl RunFolder {
         self.folder.join(name)
     }
 
-    /// Creates the folder, writes the configuration and opens the log, which keeps the lines of the first `step` steps.
-    pub(crate) fn start(&self, config: &TrainConfig, step: u64) -> Result<Log> {
+    /// Creates the folder, writes the configuration and cuts the log, which keeps the lines of the first `step` steps; they are returned.
+    pub(crate) fn start(&self, config: &TrainConfig, step: u64) -> Result<String> {
         let text = config.to_toml()?;
         let folder = &self.folder;
         std::fs::create_dir_all(folder).map_err(fail(folder, "create the run folder"))?;
@@ -92,16 +93,6 @@ impl RunFolder {
             .flat_map(|line| [line, "\n"])
             .collect();
         write_atomically(&path, kept.as_bytes())?;
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(fail(&path, "write the log"))?;
-        Ok(Log { path, file })
-    }
-}
-
-impl Log {
-    pub(crate) fn write(&mut self, line: &serde_json::Value) -> Result<()> {
-        writeln!(self.file, "{line}").map_err(fail(&self.path, "write the log"))
+        Ok(kept)
     }
 }

@@ -1,5 +1,6 @@
 //! Batches prepared in the background, in order, by several threads.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -26,12 +27,12 @@ impl Batch {
     ///
     /// # Errors
     /// If libtorch is out of memory.
-    pub fn new(pairs: &[Pair]) -> Result<Self> {
+    pub fn new<P: Borrow<Pair>>(pairs: &[P]) -> Result<Self> {
         let stack = |pick: fn(&Pair) -> &ndarray::Array3<f32>| -> Result<Tensor> {
             let tensors = pairs
                 .iter()
                 .map(|pair| {
-                    let array = pick(pair).as_standard_layout();
+                    let array = pick(pair.borrow()).as_standard_layout();
                     let shape: Vec<i64> = array.shape().iter().map(|&n| n as i64).collect();
                     let values: Vec<f32> = array.iter().map(|&value| 2.0 * value - 1.0).collect();
                     Ok(Tensor::f_from_slice(&values)?.f_reshape(&shape)?)

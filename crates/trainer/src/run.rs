@@ -6,24 +6,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use image_quality::Lpips;
 use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
 use tch::{Device, Tensor, nn};
 
 use crate::data::DataSet;
-use crate::error::last_good;
+use crate::error::{chain, last_good};
 use crate::folder::{RunFolder, files};
 use crate::loader::Loader;
 use crate::optimizer::AdamW;
+use crate::pace::{Pace, Smoothed};
 use crate::pair_folder::PairFolder;
 use crate::photo_folder::PhotoFolder;
+use crate::preview;
+use crate::quality::Report;
+use crate::recorder::Recorder;
 use crate::span::part;
 use crate::stability::Stability;
 use crate::start::{self, Trained};
 use crate::state::Progress;
 use crate::states::{BEST_MODEL, SavedStates};
 use crate::step::Stepper;
-use crate::validation::Report;
 use crate::{Error, Result, TrainConfig};
 
 /// What happens during a run.
@@ -51,8 +55,12 @@ pub enum Event {
         total: u64,
         /// Loss of this step, guidance included.
         loss: f64,
-        /// Crops per second since the start of this process's run.
+        /// Its mean over the last steps, in which a step counts half as much as the one 20 steps later.
+        smoothed_loss: f64,
+        /// Crops per second while steps are made, smoothed alike.
         images_per_second: f64,
+        /// Seconds until the end, validations and checkpoints included.
+        seconds_left: f64,
     },
     /// A validation is done.
     Validation {
@@ -60,6 +68,8 @@ pub enum Event {
         step: u64,
         /// Quality per family and over `all`.
         report: Report,
+        /// What it took, with the preview sheet.
+        seconds: f64,
     },
     /// A checkpoint was written, and the state with it.
     Checkpoint {
@@ -99,6 +109,9 @@ pub fn run(
     observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Outcome> {
     config.validate()?;
+    // Whoever names a file wants to hear before the first step that it cannot be used.
+    let lpips = config.lpips_weights.as_deref();
+    let lpips = lpips.map(|path| Lpips::load(path, device)).transpose()?;
     let folder = RunFolder::prepare(config, resume)?;
     let DataSet {
         training,
@@ -148,6 +161,7 @@ pub fn run(
             config: config.clone(),
             stability: Stability::default(),
             best_psnr: None,
+            smoothed_loss: Smoothed::default(),
             // Only here: what is resumed has its weights in the state, and the file may be gone.
             parent: start::initialise(config, &mut optimizer, observe)?,
         },
@@ -172,7 +186,7 @@ pub fn run(
         states.set_aside(&loaded.damaged)?;
     }
     // Only now: a state that does not fit must leave the folder as it was.
-    let mut log = folder.start(config, first)?;
+    let mut recorder = Recorder::start(&folder, config, first)?;
     let parameters = config.model.parameter_count();
     let _ = observe(Event::Started {
         parameters,
@@ -182,6 +196,21 @@ pub fn run(
         total: config.steps,
     });
 
+    // What fits into memory with gradients, fits without.
+    let together = config.micro_batch.unwrap_or(config.batch) * config.crop * config.crop;
+    let mut validation = validation
+        .with_sample_steps(config.validation_sample_steps)
+        .with_batch_pixels(together);
+    if let Some(lpips) = lpips {
+        let least = lpips.backbone().smallest_side();
+        if config.validation_crop < least {
+            let _ = observe(Event::Note(format!(
+                "LPIPS is not measured: it needs a validation_crop of {least} pixels or more"
+            )));
+        }
+        validation = validation.with_lpips(lpips);
+    }
+    let passes = validation.passes();
     let stepper = Stepper::new(&model, config, device)?;
     let source = Arc::clone(&training);
     let mut loader = Loader::start(source, config.batch, first, config.loader_threads);
@@ -191,12 +220,17 @@ pub fn run(
     let (mut saved_at, mut tried) = (started, false);
     let mut interrupted = false;
     let mut report = Report::new();
+    let mut pace = Pace::default();
+    // Since the last line of the log.
+    let (mut lap_steps, mut lap_seconds, mut lap_waiting) = (0u32, 0.0, 0.0);
     while progress.step < config.steps && !interrupted {
         let _step = tracing::trace_span!("step").entered();
+        let begun = Instant::now();
         let batch = {
             let _part = part!("load", device);
             loader.next_batch()?
         };
+        lap_waiting += begun.elapsed().as_secs_f64();
         for note in training.take_notes() {
             let _ = observe(Event::Note(note));
         }
@@ -227,35 +261,74 @@ pub fn run(
                 });
             }
         }
-        let images_per_second =
-            ((step - first) * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
+        progress.smoothed_loss.add(done.loss);
+        let smoothed_loss = progress.smoothed_loss.mean();
+        let step_seconds = begun.elapsed().as_secs_f64();
+        pace.step_took(step_seconds);
+        (lap_steps, lap_seconds) = (lap_steps + 1, lap_seconds + step_seconds);
         if step.is_multiple_of(config.log_every) || step == config.steps {
-            log.write(&serde_json::json!({
-                "schema_version": METRICS_VERSION, "type": "step", "step": step, "unix_time": unix_time(),
-                "total_images": step * config.batch as u64, "loss": done.loss,
-                "diffusion_loss": done.diffusion, "guidance_loss": done.guidance,
-                "gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate,
-                "images_per_second": images_per_second, "nonfinite_steps": progress.stability.total,
-            }))?;
+            let since_start = (step - first) * config.batch as u64;
+            recorder.step(
+                step,
+                serde_json::json!({
+                    "loss": done.loss, "smoothed_loss": smoothed_loss,
+                    "diffusion_loss": done.diffusion, "guidance_loss": done.guidance,
+                    "gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate,
+                    "images_per_second": since_start as f64 / started.elapsed().as_secs_f64(),
+                    "nonfinite_steps": progress.stability.total,
+                    "step_seconds": lap_seconds / f64::from(lap_steps),
+                    "data_seconds": lap_waiting / f64::from(lap_steps),
+                }),
+            );
+            (lap_steps, lap_seconds, lap_waiting) = (0, 0.0, 0.0);
+        }
+        for note in recorder.take_notes() {
+            let _ = observe(Event::Note(note));
         }
         interrupted = observe(Event::Step {
             step,
             total: config.steps,
             loss: done.loss,
-            images_per_second,
+            smoothed_loss: smoothed_loss.unwrap_or(done.loss),
+            images_per_second: pace.images_per_second(config.batch),
+            seconds_left: pace.left(step, config, passes),
         })
         .is_break();
         if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
             let _part = part!("validate", device);
+            let begun = Instant::now();
             copy_averages(&optimizer, &averaged_variables)?;
             report = validation.run(&averaged, device)?;
-            log.write(&serde_json::json!({
-                "schema_version": METRICS_VERSION, "type": "validation", "step": step, "unix_time": unix_time(),
-                "total_images": step * config.batch as u64, "report": report,
-            }))?;
+            let validation_seconds = begun.elapsed().as_secs_f64();
+            let sheet = match config.keep_previews {
+                0 => None,
+                _ => {
+                    let title = format!("{}, step {step}", config.name);
+                    let steps = config.validation_sample_steps;
+                    Some(preview::sheet(
+                        &title,
+                        &validation,
+                        &averaged,
+                        device,
+                        steps,
+                    )?)
+                }
+            };
+            let preview_seconds = begun.elapsed().as_secs_f64() - validation_seconds;
+            let measures = serde_json::json!({
+                "report": report,
+                "seconds": validation_seconds, "preview_seconds": preview_seconds,
+            });
+            recorder.validation(step, measures, sheet);
+            for note in recorder.take_notes() {
+                let _ = observe(Event::Note(note));
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            pace.validation_took(seconds);
             interrupted |= observe(Event::Validation {
                 step,
                 report: report.clone(),
+                seconds,
             })
             .is_break();
             let psnr = report.get("all").map(|quality| quality.output_psnr);
@@ -282,10 +355,12 @@ pub fn run(
         {
             let _part = part!("checkpoint", device);
             let path = folder.path(files::MODEL);
+            let begun = Instant::now();
             let written = states
                 .save(&mut optimizer, &progress)
                 .and_then(|()| write_model(&path, &optimizer, &progress, &report));
             saved_at = Instant::now();
+            pace.checkpoint_took(begun.elapsed().as_secs_f64());
             tried = written.is_err();
             match written {
                 Ok(()) => interrupted |= observe(Event::Checkpoint { path }).is_break(),
@@ -317,27 +392,8 @@ pub fn run(
     })
 }
 
-/// Version of the lines in `metrics.jsonl`.
-const METRICS_VERSION: u32 = 1;
 /// Steps between attempts to save after one failed.
 const RETRY: u64 = 50;
-
-/// Seconds since 1970, for curves over time.
-fn unix_time() -> f64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
 
 fn write_model(
     path: &std::path::Path,
@@ -368,17 +424,11 @@ fn describe(progress: &Progress, report: &Report) -> Description {
     let (config, step) = (&progress.config, progress.step);
     let mut metrics = BTreeMap::new();
     for (family, quality) in report {
-        metrics.insert(
-            format!("validation_input_psnr_{family}"),
-            quality.input_psnr,
-        );
-        metrics.insert(
-            format!("validation_output_psnr_{family}"),
-            quality.output_psnr,
-        );
+        // The PSNR of equal images is infinite, which JSON cannot say: `values` leaves it out.
+        for (name, value) in quality.values() {
+            metrics.insert(format!("validation_{name}_{family}"), value);
+        }
     }
-    // The PSNR of equal images is infinite, which JSON cannot say.
-    metrics.retain(|_, value| value.is_finite());
     // Folders are facts about a machine, not about the model.
     let portable = TrainConfig {
         photos: Vec::new(),
@@ -388,6 +438,7 @@ fn describe(progress: &Progress, report: &Report) -> Description {
             .map(PhotoFolder::portable)
             .collect(),
         init: None,
+        lpips_weights: None,
         pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),
         ..config.clone()

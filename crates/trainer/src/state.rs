@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use crate::optimizer::{AdamW, Parameter};
+use crate::pace::Smoothed;
 use crate::pair_folder::PairFolder;
 use crate::stability::Stability;
 use crate::{Error, Result, TrainConfig};
@@ -47,6 +48,9 @@ pub(crate) struct Progress {
     /// Best validation PSNR over all pairs so far, in dB.
     #[serde(default)]
     pub(crate) best_psnr: Option<f64>,
+    /// The smoothed loss.
+    #[serde(default)]
+    pub(crate) smoothed_loss: Smoothed,
     /// The model that the run started from.
     #[serde(default)]
     pub(crate) parent: Option<Parent>,
@@ -144,7 +148,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Progress)> {
 /// Settings that may change when a run is resumed: its length, the learning rate and its schedule, cadence, how it is
 /// validated, names, folders and files whose content is in the state, and in how many parts a batch is computed, which changes its last bits only. Everything else
 /// decides what a step is.
-const MAY_CHANGE: [&str; 22] = [
+const MAY_CHANGE: [&str; 26] = [
     "name",
     "photos",
     "photo_sets",
@@ -161,6 +165,10 @@ const MAY_CHANGE: [&str; 22] = [
     "validate_every",
     "checkpoint_every",
     "log_every",
+    "validation_sample_steps",
+    "lpips_weights",
+    "keep_previews",
+    "tensorboard",
     "cache_megabytes",
     "loader_threads",
     "checkpoint_minutes",

@@ -243,6 +243,8 @@ mod tests {
             config: config.clone(),
             stability: Stability::default(),
             best_psnr: Some(20.0),
+            smoothed_loss: Default::default(),
+            parent: None,
         };
         let mut states = SavedStates::new(folder.path().into(), 2);
         states.save(&mut optimizer, &progress).unwrap();

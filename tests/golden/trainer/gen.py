@@ -1,17 +1,23 @@
-"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average) and for min-SNR-gamma weights (diffusers).
+"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average), for min-SNR-gamma weights (diffusers) and for
+event files (TensorBoard's writer).
 
-Run `python3 gen.py`; it writes optimizer.safetensors and min_snr.safetensors beside itself. The versions used are in their metadata.
+Run `python3 gen.py`; it writes optimizer.safetensors, min_snr.safetensors and events.safetensors beside itself. The versions used are in
+their metadata.
 """
 
+import io
 import json
 import pathlib
 
 import diffusers
 import numpy
+import tensorboard
 import torch
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
 from safetensors.numpy import save_file
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 HERE = pathlib.Path(__file__).parent
 SEED = 20
@@ -43,8 +49,31 @@ def min_snr() -> None:
     )
 
 
-def main() -> None:
-    min_snr()
+def events() -> None:
+    """An event file of a run that was resumed after step 2: two numbers at step 3; a number and a picture at step 300."""
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    loss = summary_pb2.Summary.Value(tag="training/loss", simple_value=0.25)
+    rate = summary_pb2.Summary.Value(tag="training/rate", simple_value=1e-4)
+    picture = summary_pb2.Summary.Image(height=2, width=3, colorspace=3, encoded_image_string=b"not really a PNG")
+    preview = summary_pb2.Summary.Value(tag="preview", image=picture)
+    file = io.BytesIO()
+    # Closing the writer would close the buffer.
+    writer = RecordWriter(file)
+    for event in (
+        event_pb2.Event(wall_time=1.5, file_version="brain.Event:2"),
+        event_pb2.Event(wall_time=1.5, step=3, session_log=start),
+        event_pb2.Event(wall_time=1.5, step=3, summary=summary_pb2.Summary(value=[loss, rate])),
+        event_pb2.Event(wall_time=2.5, step=300, summary=summary_pb2.Summary(value=[loss, preview])),
+    ):
+        writer.write(event.SerializeToString(deterministic=True))
+    save_file(
+        {"file": numpy.frombuffer(file.getvalue(), numpy.uint8)},
+        HERE / "events.safetensors",
+        metadata={"versions": json.dumps({"tensorboard": tensorboard.__version__, "numpy": numpy.__version__})},
+    )
+
+
+def optimizer_steps() -> None:
     generator = torch.Generator().manual_seed(SEED)
     weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3, generator=generator))
     bias = torch.nn.Parameter(torch.randn(4, generator=generator))
@@ -82,4 +111,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    optimizer_steps()
+    events()
+    min_snr()

@@ -121,6 +121,8 @@ const OWNERS: [(&str, &[&str]); 6] = [
         &[
             "diffusion-sched",
             "unet-core",
+            // Behind a feature that is off by default.
+            "image-quality",
             "ms-guidance",
             "deblur",
             "trainer",
@@ -133,6 +135,8 @@ const OWNERS: [(&str, &[&str]); 6] = [
         &[
             "diffusion-sched",
             "unet-core",
+            // Behind a feature that is off by default.
+            "image-quality",
             "ms-guidance",
             "deblur",
             "trainer",

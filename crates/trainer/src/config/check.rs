@@ -11,11 +11,19 @@ impl TrainConfig {
     /// [`Error::InvalidConfig`].
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
-        if let Err(error) = self.model.validate() {
-            problems.push(error.to_string());
+        match self.model.validate() {
+            Ok(()) => {}
+            Err(ms_guidance::Error::InvalidConfig { problems: of_model }) => {
+                problems.extend(of_model.iter().map(|problem| format!("model: {problem}")));
+            }
+            Err(other) => problems.push(other.to_string()),
         }
-        if let Err(error) = self.blur.validate() {
-            problems.push(error.to_string());
+        match self.blur.validate() {
+            Ok(()) => {}
+            Err(blur_synth::Error::InvalidParameters { problems: of_blur }) => {
+                problems.extend(of_blur.iter().map(|problem| format!("blur: {problem}")));
+            }
+            Err(other) => problems.push(other.to_string()),
         }
         problems.extend(
             self.noise_levels
@@ -36,6 +44,10 @@ impl TrainConfig {
         check(
             !self.photos.is_empty() || !self.photo_sets.is_empty() || !self.pairs.is_empty(),
             "photos, photo_sets or pairs: at least one folder is needed".into(),
+        );
+        check(
+            !self.out.as_os_str().is_empty(),
+            "out is empty: where shall the run go?".into(),
         );
         check(
             self.loader_threads <= 1024,
@@ -115,6 +127,13 @@ impl TrainConfig {
         check(
             self.validation_photos >= 1 && self.validation_crops >= 1,
             "validation needs at least one photograph and one crop".into(),
+        );
+        check(
+            self.validation_sample_steps <= 1000,
+            format!(
+                "validation_sample_steps is {}, allowed are 0 to 1000",
+                self.validation_sample_steps
+            ),
         );
         check(
             (1..=1000).contains(&self.keep_checkpoints),

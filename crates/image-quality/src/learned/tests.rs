@@ -1,0 +1,334 @@
+//! Structure against the authors' programs with small random weights (`tests/golden/image-quality-networks/gen.py`), and
+//! what files and images can do wrong. The published weights are in `tests/published_weights.rs` of this crate.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array3, s};
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use tch::{Device, Tensor};
+
+use super::lpips::Lpips;
+use super::trunk::{Backbone, Widths};
+use super::weights::WeightFile;
+use crate::error::{Error, Which};
+
+const NETWORKS: [(Backbone, Widths, &str); 2] = [
+    (Backbone::AlexNet, [6, 8, 7, 5, 4], "lpips_alexnet"),
+    (Backbone::Vgg16, [3, 4, 5, 6, 4], "lpips_vgg16"),
+];
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/image-quality-networks")
+        .join(format!("{name}.safetensors"))
+}
+
+fn lpips(backbone: Backbone) -> Lpips {
+    let (_, widths, name) = NETWORKS
+        .into_iter()
+        .find(|(network, ..)| *network == backbone)
+        .unwrap();
+    let file = WeightFile::read(&golden(name)).unwrap();
+    Lpips::from_file(&file, backbone, &widths, Device::Cpu).unwrap()
+}
+
+struct Pair {
+    name: String,
+    a: Array3<f32>,
+    b: Array3<f32>,
+    values: serde_json::Value,
+}
+
+fn pairs() -> Vec<Pair> {
+    let bytes = std::fs::read(golden("reference")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let text = &metadata.metadata().as_ref().unwrap()["values"];
+    let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+    let image = |name: &str| {
+        let view = file.tensor(name).unwrap();
+        let values = view.data().iter().map(|&v| f32::from(v) / 255.0).collect();
+        let shape: [usize; 3] = view.shape().try_into().unwrap();
+        Array3::from_shape_vec(shape, values).unwrap()
+    };
+    values
+        .into_iter()
+        .map(|(name, values)| Pair {
+            a: image(&format!("{name}.a")),
+            b: image(&format!("{name}.b")),
+            name,
+            values,
+        })
+        .collect()
+}
+
+fn noise(height: usize, width: usize, seed: usize) -> Array3<f32> {
+    let mut state = seed as u32 * 2 + 1;
+    Array3::from_shape_simple_fn((3, height, width), || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as f32 / 255.0
+    })
+}
+
+fn batch(images: &[&Array3<f32>]) -> Tensor {
+    let (_, height, width) = images[0].dim();
+    let values: Vec<f32> = images
+        .iter()
+        .flat_map(|image| image.iter().copied())
+        .collect();
+    Tensor::from_slice(&values).view([images.len() as i64, 3, height as i64, width as i64])
+}
+
+#[test]
+fn lpips_agrees_with_the_authors_program() {
+    let mut checked = 0;
+    for (backbone, _, key) in NETWORKS {
+        let metric = lpips(backbone);
+        for pair in pairs() {
+            let got = metric.distance(pair.a.view(), pair.b.view()).unwrap();
+            let expected = pair.values[key].as_f64().unwrap();
+            // Ours in float32, the reference in float64; the deepest stages see 13 convolutions.
+            let error = (got - expected).abs() / expected;
+            assert!(error < 1e-5, "{} {key}: {got} {error:e}", pair.name);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 12);
+}
+
+#[test]
+fn equal_images_are_at_distance_zero_and_order_does_not_matter() {
+    let images = [
+        noise(48, 40, 1),
+        Array3::zeros((3, 48, 40)),
+        Array3::from_elem((3, 48, 40), 0.5),
+    ];
+    for (backbone, ..) in NETWORKS {
+        let metric = lpips(backbone);
+        for a in &images {
+            assert_eq!(metric.distance(a.view(), a.view()).unwrap(), 0.0);
+            for b in &images {
+                let there = metric.distance(a.view(), b.view()).unwrap();
+                assert_eq!(there, metric.distance(b.view(), a.view()).unwrap());
+                assert_eq!(there > 0.0, a != b);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shift_by_one_pixel_is_seen_and_is_less_than_noise() {
+    let pair = pairs().into_iter().find(|pair| pair.name == "cat").unwrap();
+    let sharp = pair.a.slice(s![.., .., 1..]);
+    let shifted = pair.a.slice(s![.., .., ..-1]);
+    let other = noise(sharp.dim().1, sharp.dim().2, 5);
+    for (backbone, ..) in NETWORKS {
+        let metric = lpips(backbone);
+        let near = metric.distance(sharp, shifted).unwrap();
+        let far = metric.distance(sharp, other.view()).unwrap();
+        assert!(0.0 < near && near < far, "{near} {far}");
+    }
+}
+
+#[test]
+fn the_smallest_image_is_measured_and_a_smaller_one_is_refused_with_the_size_needed() {
+    for (backbone, ..) in NETWORKS {
+        let metric = lpips(backbone);
+        let needed = backbone.smallest_side();
+        let image = noise(needed, needed, 3);
+        let distance = metric.distance(image.view(), image.slice(s![.., ..;-1, ..]));
+        assert!(distance.unwrap() > 0.0);
+        for (height, width) in [(needed - 1, needed), (needed, needed - 1), (0, 0)] {
+            let small = image.slice(s![.., ..height, ..width]);
+            let error = metric.distance(small, small).unwrap_err();
+            assert_eq!(
+                error,
+                Error::ImageTooSmall {
+                    height,
+                    width,
+                    needed
+                }
+            );
+        }
+        // One pixel less and libtorch itself would fail.
+        let side = needed as i64 - 1;
+        let small = Tensor::zeros([1, 3, side, side], (tch::Kind::Float, Device::Cpu));
+        assert!(metric.distances(&small, &small).is_err());
+    }
+}
+
+#[test]
+fn images_that_cannot_be_compared_are_errors() {
+    let metric = lpips(Backbone::AlexNet);
+    let image = noise(40, 40, 3);
+    let other = noise(41, 40, 3);
+    assert!(matches!(
+        metric.distance(image.view(), other.view()),
+        Err(Error::ShapeMismatch { .. })
+    ));
+    assert_eq!(
+        metric
+            .distance(image.slice(s![..1, .., ..]), image.slice(s![..1, .., ..]))
+            .unwrap_err(),
+        Error::NotRgb { channels: 1 }
+    );
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut broken = image.clone();
+        broken[[1, 2, 3]] = value;
+        let expected = |image| Error::NonFinite {
+            image,
+            channel: 1,
+            row: 2,
+            column: 3,
+        };
+        let error = metric.distance(broken.view(), image.view()).unwrap_err();
+        assert_eq!(error, expected(Which::First));
+        let error = metric.distance(image.view(), broken.view()).unwrap_err();
+        assert_eq!(error, expected(Which::Second));
+    }
+    let tensor = batch(&[&image]);
+    for wrong in [tensor.squeeze(), batch(&[&image, &image]), batch(&[&other])] {
+        assert!(matches!(
+            metric.distances(&tensor, &wrong),
+            Err(Error::BatchShape { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_batch_gives_what_single_images_give_and_gives_it_again() {
+    let (a, b, c) = (noise(50, 44, 1), noise(50, 44, 2), noise(50, 44, 3));
+    for (backbone, ..) in NETWORKS {
+        let metric = lpips(backbone);
+        let (first, second) = (batch(&[&a, &b, &c]), batch(&[&b, &c, &a]));
+        let run =
+            || -> Vec<f64> { Vec::try_from(&metric.distances(&first, &second).unwrap()).unwrap() };
+        let distances = run();
+        assert_eq!(distances, run());
+        for (got, (a, b)) in distances.iter().zip([(&a, &b), (&b, &c), (&c, &a)]) {
+            let single = metric.distance(a.view(), b.view()).unwrap();
+            // The convolutions may be cut into other blocks.
+            assert!((got - single).abs() < 1e-6 * single, "{got} {single}");
+        }
+    }
+}
+
+#[test]
+fn values_are_rounded_to_8_bits_and_clamped() {
+    let metric = lpips(Backbone::AlexNet);
+    let (a, b) = (noise(40, 40, 1), noise(40, 40, 2));
+    let clean = metric.distance(a.view(), b.view()).unwrap();
+    let beyond = b.mapv(|v| match v {
+        0.0 => -0.3,
+        1.0 => 1.7,
+        v => v + 0.3 / 255.0,
+    });
+    assert_eq!(metric.distance(a.view(), beyond.view()).unwrap(), clean);
+}
+
+/// Writes a copy of a golden file with `change` made to its tensors.
+fn changed(
+    folder: &Path,
+    change: impl FnOnce(&mut BTreeMap<String, (safetensors::Dtype, Vec<usize>, Vec<u8>)>),
+) -> PathBuf {
+    let bytes = std::fs::read(golden("lpips_alexnet")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors = file
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            let stored = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
+            (name, stored)
+        })
+        .collect();
+    change(&mut tensors);
+    let views = tensors.iter().map(|(name, (dtype, shape, data))| {
+        (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    let path = folder.join("weights.safetensors");
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_file_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = changed(folder.path(), |tensors| {
+        tensors.remove("features.3.bias");
+        tensors.insert(
+            "classifier.1.bias".to_owned(),
+            (safetensors::Dtype::F32, vec![1], vec![0; 4]),
+        );
+        let (dtype, shape, data) = tensors.get_mut("features.6.bias").unwrap();
+        (*dtype, *shape) = (safetensors::Dtype::F32, vec![6]);
+        data.truncate(24);
+        let (dtype, shape, data) = tensors.get_mut("features.8.bias").unwrap();
+        (*dtype, *shape) = (safetensors::Dtype::F16, vec![5]);
+        data.truncate(10);
+        let (.., data) = tensors.get_mut("lin4.model.1.weight").unwrap();
+        data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    let file = WeightFile::read(&path).unwrap();
+    let (backbone, widths, _) = NETWORKS[0];
+    let error = Lpips::from_file(&file, backbone, &widths, Device::Cpu).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with(&path.display().to_string()), "{text}");
+    let Error::Mismatch { mismatch, .. } = error else {
+        panic!("{text}")
+    };
+    assert_eq!(mismatch.missing, ["features.3.bias"]);
+    assert_eq!(mismatch.unexpected, ["classifier.1.bias"]);
+    assert_eq!(
+        mismatch.misshaped,
+        ["features.6.bias: expected [7], got [6]"]
+    );
+    assert_eq!(mismatch.mistyped, ["features.8.bias: F16"]);
+    assert_eq!(mismatch.non_finite, ["lin4.model.1.weight"]);
+}
+
+#[test]
+fn files_that_are_no_weights_are_errors_that_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |path: &Path| Lpips::load(path, Device::Cpu).unwrap_err();
+    let absent = folder.path().join("absent.safetensors");
+    assert!(matches!(load(&absent), Error::Read { path, .. } if path == absent));
+    assert!(matches!(load(folder.path()), Error::Read { .. }));
+    let whole = std::fs::read(golden("lpips_alexnet")).unwrap();
+    let path = folder.path().join("damaged.safetensors");
+    let huge_header = u64::MAX.to_le_bytes();
+    for damaged in [
+        &[][..],
+        &whole[..100],
+        &whole[..whole.len() - 1],
+        b"PK\x03\x04",
+        &huge_header,
+    ] {
+        std::fs::write(&path, damaged).unwrap();
+        assert!(matches!(load(&path), Error::Format { .. }));
+    }
+    // The public way in takes networks of the published width alone.
+    assert!(matches!(
+        load(&golden("lpips_alexnet")),
+        Error::Mismatch { .. }
+    ));
+    // Neither of the two networks; none at all.
+    let path = changed(folder.path(), |tensors| {
+        let (_, shape, _) = tensors.get_mut("features.0.weight").unwrap();
+        *shape = vec![11, 11, 3, 6];
+    });
+    let text = load(&path).to_string();
+    assert!(
+        text.contains("[64, 3, 11, 11] (AlexNet) or [64, 3, 3, 3] (VGG16), got [11, 11, 3, 6]"),
+        "{text}"
+    );
+    let path = changed(folder.path(), |tensors| {
+        tensors.remove("features.0.weight");
+    });
+    assert!(
+        load(&path)
+            .to_string()
+            .contains("missing: features.0.weight")
+    );
+}
