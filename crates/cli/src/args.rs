@@ -257,6 +257,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "MINUTES", help_heading = "Speed", value_parser = minutes, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<f64>,
 
+    /// Write where the time goes to this new file, for a trace viewer (Perfetto, chrome://tracing), and print a table at the end
+    #[arg(long, value_name = "FILE", help_heading = "Speed")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// Processor threads to use, 1 to 1024 [default: all cores]
     #[arg(long, value_name = "N", env = "MSDEBLUR_THREADS", help_heading = "Speed", allow_negative_numbers = true,
         value_parser = value_parser!(u32).range(1..=1024))]
