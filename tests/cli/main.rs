@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoints;
+mod evaluate;
 mod formats;
 mod inputs;
 mod interrupt;

@@ -424,9 +424,11 @@ fn describe(progress: &Progress, report: &Report) -> Description {
     let (config, step) = (&progress.config, progress.step);
     let mut metrics = BTreeMap::new();
     for (family, quality) in report {
-        // The PSNR of equal images is infinite, which JSON cannot say: `values` leaves it out.
+        // The PSNR of equal images is infinite, which JSON cannot say: `values` leaves it out. The log has the rest by family.
         for (name, value) in quality.values() {
-            metrics.insert(format!("validation_{name}_{family}"), value);
+            if family == "all" || ["input_psnr", "output_psnr"].contains(&name.as_str()) {
+                metrics.insert(format!("validation_{name}_{family}"), value);
+            }
         }
     }
     // Folders are facts about a machine, not about the model.
