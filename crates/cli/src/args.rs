@@ -5,6 +5,7 @@ mod restoration;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 pub(crate) use evaluate::EvaluateArgs;
@@ -160,7 +161,7 @@ Examples:
   msdeblur train mine.toml --init runs/full/model.safetensors --set freeze=guidance. --out runs/tuned
 
 With --json, every line on stdout is one object with `version` (1), `type` and `data`; the types are `started`, `step`, `validation`,
-`checkpoint`, `note` and `finished`, or `dry_run` alone.
+`checkpoint`, `note`, `trace` (with --trace) and `finished`, or `dry_run` alone.
 
 Exit codes: 0 trained to the end or to the time limit, 2 wrong usage or set-up, 130 interrupted (resume with --resume).")]
 pub(crate) struct TrainArgs {

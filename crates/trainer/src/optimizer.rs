@@ -125,8 +125,7 @@ impl AdamW {
         let updates = self.updates.min(i32::MAX as u64) as i32;
         let correction1 = 1.0 - BETA1.powi(updates);
         let correction2 = 1.0 - BETA2.powi(updates);
-        // value −= learning_rate · (m / c1) / (√(v / c2) + ε), the factors drawn into the denominator. It is never 0; at a learning
-        // rate of 0 it is infinite and nothing changes.
+        // value −= learning_rate · (m / c1) / (√(v / c2) + ε), the factors drawn into the denominator.
         let factor = -correction1 / learning_rate;
         let buffers = &self.buffers;
         for (start, length) in buffers.blocks() {
@@ -139,6 +138,9 @@ impl AdamW {
             let _ = exp_avg.f_lerp_(&gradient, 1.0 - BETA1)?;
             let mut exp_avg_sq = part(&buffers.exp_avg_sq)?;
             let _ = exp_avg_sq.f_lerp_(&gradient.f_square()?, 1.0 - BETA2)?;
+            if learning_rate == 0.0 {
+                continue;
+            }
             let mut denominator = exp_avg_sq.f_sqrt()?;
             let _ = denominator
                 .f_mul_scalar_(factor / correction2.sqrt())?
