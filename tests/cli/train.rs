@@ -9,13 +9,17 @@ use serde_json::Value;
 
 use crate::deblur;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 10] = [
     "best.safetensors",
     "config.toml",
+    "curves.svg",
     "metrics.jsonl",
     "model.safetensors",
+    "preview.png",
+    "previews",
     "state-000000010.safetensors",
     "state.safetensors",
+    "tensorboard",
 ];
 
 /// Three photos of their own in `photos`.
@@ -109,6 +113,17 @@ fn a_run_that_is_killed_and_interrupted_ends_as_one_that_is_not() {
         folder.bytes("whole/model.safetensors") == folder.bytes("parts/model.safetensors"),
         "the stops left a trace in the model"
     );
+
+    // Sheets of both validations and of the stop, and none of what was lost.
+    let sheets = folder.names("parts/previews");
+    let stop = format!("step-{steps:09}.png");
+    assert_eq!(sheets, ["step-000000010.png", &stop, "step-000000020.png"]);
+    for sheet in [&sheets[0], &sheets[2]] {
+        let bytes = |run: &str| folder.bytes(&format!("{run}/previews/{sheet}"));
+        assert!(bytes("whole") == bytes("parts"), "{sheet}");
+    }
+    let newest = folder.bytes("parts/preview.png");
+    assert!(newest == folder.bytes("parts/previews/step-000000020.png"));
 
     // The model is one like any other.
     folder.photo("photo.png", 48, 40);
@@ -237,7 +252,8 @@ fn a_full_disk_leaves_the_last_good_state() {
     start.extend(["--steps".into(), "4".into()]);
     Outcome::of(&mut msdeblur(&start)).exits(0);
     let state = folder.bytes("run/state.safetensors");
-    // Files of at most 8 KiB or, where blocks are larger, 16: enough for the configuration and the log.
+    let sheet = folder.bytes("run/preview.png");
+    // Files of at most 8 KiB or, where blocks are larger, 16: enough for the configuration and the log, but for no preview.
     let program = msdeblur(["train"]).get_program().to_owned();
     let program = program.to_str().expect("a name").to_owned();
     let out = folder.text("run");
@@ -254,11 +270,17 @@ fn a_full_disk_leaves_the_last_good_state() {
         assert!(outcome.stderr.contains(part), "{part}: {outcome}");
     }
     assert!(outcome.stderr.contains("\nhint: make room"), "{outcome}");
+    // What is for people to look at is told by a note.
+    let told = "note: previews could not be written: ";
+    assert!(outcome.stderr.contains(told), "{outcome}");
+    assert!(folder.bytes("run/preview.png") == sheet, "the one before");
     // It was set aside for the one that could not be written.
     assert!(folder.bytes("run/state-000000004.safetensors") == state);
     let end = type_in(&format!("'{program}' train --resume --out='{out}'")).exits(0);
     assert!(end.stderr.contains("resumed after step 4"), "{end}");
     assert!(end.stderr.contains("6 steps in all"), "{end}");
+    let kept = ["step-000000004.png", "step-000000006.png"];
+    assert_eq!(folder.names("run/previews"), kept);
 }
 
 #[cfg(unix)]

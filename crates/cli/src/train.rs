@@ -53,10 +53,16 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         .map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let expired = || limit.is_some_and(|limit| start.elapsed() >= limit);
     let device = ::deblur::DeviceChoice::Auto.resolve()?;
-    let mut first = 0;
+    let (mut first, mut told) = (0, false);
     let outcome = trainer::run(&config, device, args.resume, &mut |event| {
         if let Event::Started { resumed_at, .. } = event {
             first = resumed_at;
+        }
+        if matches!(event, Event::Validation { .. })
+            && !std::mem::replace(&mut told, true)
+            && config.lpips_weights.is_none()
+        {
+            printer.status("note: LPIPS is not measured: lpips_weights names no file");
         }
         let until_limit = limit.map(|limit| limit.saturating_sub(start.elapsed()));
         report(&printer, event, until_limit);

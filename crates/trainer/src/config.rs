@@ -117,6 +117,10 @@ pub struct TrainConfig {
     /// sample in any case, of 8 steps then.
     #[serde(default)]
     pub validation_sample_steps: usize,
+    /// Weights of LPIPS (a safetensors file with trunk and heads, see `image-quality`), with which validation measures it; absent: it
+    /// does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lpips_weights: Option<PathBuf>,
     /// Preview sheets that are kept, the newest ones, besides the 1st, 2nd, 4th, 8th and so on; 0 to draw none.
     #[serde(default = "RecordDefaults::keep_previews")]
     pub keep_previews: usize,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use image_quality::Lpips;
 use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
 use tch::{Device, Tensor, nn};
@@ -107,6 +108,9 @@ pub fn run(
     observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Outcome> {
     config.validate()?;
+    // Whoever names a file wants to hear before the first step that it cannot be used.
+    let lpips = config.lpips_weights.as_deref();
+    let lpips = lpips.map(|path| Lpips::load(path, device)).transpose()?;
     let folder = RunFolder::prepare(config, resume)?;
     let DataSet {
         training,
@@ -188,9 +192,18 @@ pub fn run(
 
     // What fits into memory with gradients, fits without.
     let together = config.micro_batch.unwrap_or(config.batch) * config.crop * config.crop;
-    let validation = validation
+    let mut validation = validation
         .with_sample_steps(config.validation_sample_steps)
         .with_batch_pixels(together);
+    if let Some(lpips) = lpips {
+        let least = lpips.backbone().smallest_side();
+        if config.validation_crop < least {
+            let _ = observe(Event::Note(format!(
+                "LPIPS is not measured: it needs a validation_crop of {least} pixels or more"
+            )));
+        }
+        validation = validation.with_lpips(lpips);
+    }
     let passes = validation.passes();
     let stepper = Stepper::new(&model, config, device)?;
     let source = Arc::clone(&training);
@@ -413,6 +426,7 @@ fn describe(progress: &Progress, report: &Report) -> Description {
             .map(PhotoFolder::portable)
             .collect(),
         init: None,
+        lpips_weights: None,
         pairs: config.pairs.iter().map(PairFolder::portable).collect(),
         out: PathBuf::new(),
         ..config.clone()

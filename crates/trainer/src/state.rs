@@ -148,7 +148,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Progress)> {
 /// Settings that may change when a run is resumed: its length, the learning rate and its schedule, cadence, how it is
 /// validated, names, folders and files whose content is in the state, and in how many parts a batch is computed, which changes its last bits only. Everything else
 /// decides what a step is.
-const MAY_CHANGE: [&str; 25] = [
+const MAY_CHANGE: [&str; 26] = [
     "name",
     "photos",
     "photo_sets",
@@ -166,6 +166,7 @@ const MAY_CHANGE: [&str; 25] = [
     "checkpoint_every",
     "log_every",
     "validation_sample_steps",
+    "lpips_weights",
     "keep_previews",
     "tensorboard",
     "cache_megabytes",

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use image_quality::{MetricProtocol, psnr, ssim};
+use image_quality::{Lpips, MetricProtocol, psnr, ssim};
 use ms_guidance::GuidedUNet;
 use ndarray::{Array3, ArrayView3};
 use tch::{Device, Kind, Tensor};
@@ -24,6 +24,7 @@ pub struct Validation {
     seed: u64,
     batch_pixels: usize,
     sample_steps: usize,
+    lpips: Option<Lpips>,
     /// Blurry against sharp, which does not change: measured once.
     inputs: OnceLock<Vec<Vec<Scores>>>,
 }
@@ -52,6 +53,7 @@ impl Validation {
             seed,
             batch_pixels: BATCH_PIXELS,
             sample_steps: 0,
+            lpips: None,
             inputs: OnceLock::new(),
         }
     }
@@ -67,6 +69,14 @@ impl Validation {
     #[must_use]
     pub fn with_batch_pixels(mut self, pixels: usize) -> Self {
         self.batch_pixels = pixels;
+        self
+    }
+
+    /// Measures LPIPS as well, of crops that are large enough for it.
+    #[must_use]
+    pub fn with_lpips(mut self, lpips: Lpips) -> Self {
+        self.lpips = Some(lpips);
+        self.inputs = OnceLock::new();
         self
     }
 
@@ -134,12 +144,16 @@ impl Validation {
         let (image, sharp): (ArrayView3<'_, f32>, _) = (image.view(), pair.sharp.view());
         let (_, height, width) = sharp.dim();
         let has_windows = height.min(width) >= protocol.kernel.window;
+        let lpips = self.lpips.as_ref();
+        let lpips = lpips.filter(|lpips| height.min(width) >= lpips.backbone().smallest_side());
         Ok(Scores {
             psnr: psnr(image, sharp, &protocol)?,
             ssim: has_windows
                 .then(|| ssim(image, sharp, &protocol))
                 .transpose()?,
-            lpips: None,
+            lpips: lpips
+                .map(|lpips| lpips.distance(image, sharp))
+                .transpose()?,
         })
     }
 

@@ -139,6 +139,7 @@ impl TrainConfig {
             checkpoint_every: 500,
             log_every: 20,
             validation_sample_steps: 0,
+            lpips_weights: None,
             keep_previews: RecordDefaults::keep_previews(),
             tensorboard: RecordDefaults::tensorboard(),
             photos_weight: 1.0,

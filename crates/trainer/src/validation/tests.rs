@@ -132,7 +132,7 @@ fn numbers_are_those_of_the_definitions() {
         let noise = noise.normal([1, 3, side, side], INITIAL_STEP).unwrap() * sigma;
         let target = conditioned.denoise(&noise, sigma).unwrap();
         let image = conditioned.target_to_image(&target).unwrap();
-        let values: Vec<f32> = Vec::try_from((image.view(-1) + 1.0) / 2.0).unwrap();
+        let values: Vec<f32> = Vec::try_from((image.reshape([-1]) + 1.0) / 2.0).unwrap();
         let image = Array3::from_shape_vec((3, SIDE, SIDE), values).unwrap();
         expected[0] += psnr_of(&pair.blurry, &pair.sharp) / 5.0;
         expected[1] += psnr_of(&image, &pair.sharp) / 5.0;
@@ -201,4 +201,34 @@ fn crops_restored_together_are_those_restored_alone() {
     let all = &alone["all"];
     assert_ne!(all.sample_psnr, Some(all.output_psnr));
     assert!(all.sample_ssim.is_some());
+}
+
+/// With the published weights; skipped with a message where they are not, see `image-quality`.
+#[test]
+fn lpips_is_measured_where_crops_are_large_enough() {
+    let folder = std::env::var_os("MSDEBLUR_METRIC_WEIGHTS").map_or_else(
+        || {
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+            std::path::Path::new(root).join("datasets/cache/metric-weights")
+        },
+        std::path::PathBuf::from,
+    );
+    let path = folder.join("lpips_alexnet.safetensors");
+    if !path.is_file() {
+        eprintln!("skipped: no {}", path.display());
+        return;
+    }
+    let load = || Lpips::load(&path, Device::Cpu).unwrap();
+    let store = nn::VarStore::new(Device::Cpu);
+    let model = model(&store);
+    let report = validation().with_lpips(load()).run(&model, Device::Cpu);
+    let all = &report.unwrap()["all"];
+    let pairs: Vec<Pair> = (0..5).map(pair).collect();
+    let least = load().backbone().smallest_side();
+    assert_eq!(all.input_lpips.is_some(), SIDE >= least);
+    let Some(found) = all.input_lpips else { return };
+    let distance = |pair: &Pair| load().distance(pair.blurry.view(), pair.sharp.view());
+    let sum: f64 = pairs.iter().map(|pair| distance(pair).unwrap()).sum();
+    assert!((found - sum / 5.0).abs() < 1e-9, "{found}");
+    assert!(all.output_lpips.unwrap() > 0.0);
 }
