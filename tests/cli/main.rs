@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoints;
+mod evaluate;
 mod formats;
 mod inputs;
 mod interrupt;
@@ -12,6 +13,7 @@ mod outputs;
 mod pictures;
 mod train;
 mod train_setup;
+mod train_trace;
 mod usage;
 
 use integration_tests::{Folder, Outcome, msdeblur};

@@ -8,18 +8,25 @@ mod assemble;
 mod classical;
 mod deconvolve;
 mod evaluate;
+#[cfg(test)]
+mod fixture;
 mod folder;
 mod measure;
 mod merge;
 mod methods;
 mod models;
 mod needs;
+mod numbers;
+mod outputs;
 mod pairs;
 mod provenance;
+mod report;
 mod results;
 mod resume;
 mod shard;
+mod statistics;
 mod stop;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +55,7 @@ use crate::workspace;
 /// Held while a run writes into its folder.
 const LOCK_FILE: &str = ".lock";
 /// Photos of the table of settings: enough to see where the best setting lies.
-const TABLE_PHOTOS: u32 = 8;
+const TABLE_PHOTOS: u32 = 6;
 
 /// Runs the task: 0 when everything was measured, 1 when some pictures failed, 2 when there is no result.
 pub(crate) fn main(arguments: &Arguments) -> ExitCode {
@@ -189,10 +196,12 @@ fn merge(arguments: &Arguments) -> Result<usize> {
 /// Writes all that is read by people, and prints the summary.
 fn finish(results: &Results, out: &Path, start: Instant) -> Result<()> {
     synth::record::write(&out.join(merge::RESULTS), results)?;
+    let summary = outputs::write(results, out)?;
+    workspace::print_line(summary.trim_end());
     say(format!(
         "finished in {}: {}",
         duration(start.elapsed()),
-        out.join("report.html").display()
+        out.join(outputs::REPORT).display()
     ));
     Ok(())
 }

@@ -107,6 +107,23 @@ impl From<::deblur::Error> for Problem {
     }
 }
 
+impl From<image_quality::Error> for Problem {
+    fn from(error: image_quality::Error) -> Self {
+        use image_quality::Error as E;
+        let hint = match &error {
+            E::Read { .. } | E::Format { .. } | E::Mismatch { .. } => {
+                Some("in a clone, `cargo xtask datasets fetch metric-weights` gets the weights")
+            }
+            E::ImageTooSmall { .. } => Some("leave this metric out with --metrics"),
+            _ => None,
+        };
+        Self {
+            message: chain(&error),
+            hint: hint.map(Into::into),
+        }
+    }
+}
+
 impl From<trainer::Error> for Problem {
     fn from(error: trainer::Error) -> Self {
         use trainer::Error as E;

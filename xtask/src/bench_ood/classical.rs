@@ -21,12 +21,11 @@ pub(crate) use table::table;
 
 /// A sample this close to white is clipped: half a step of 8 bits.
 const WHITE: f32 = 1.0 - 0.5 / 255.0;
-/// Iterations of Richardson-Lucy are `ITERATIONS_FACTOR * variance^ITERATIONS_EXPONENT`, within `ITERATIONS_RANGE`.
-const ITERATIONS_FACTOR: f64 = 0.5;
-const ITERATIONS_EXPONENT: f64 = -0.4;
-const ITERATIONS_RANGE: [f64; 2] = [4.0, 100.0];
+/// Iterations of Richardson-Lucy are `ITERATIONS_FACTOR / sqrt(variance)`, within `ITERATIONS_RANGE`: more would raise noise.
+const ITERATIONS_FACTOR: f64 = 0.2;
+const ITERATIONS_RANGE: [f64; 2] = [4.0, 150.0];
 /// The balance of Wiener is `BALANCE_FACTOR * variance`.
-const BALANCE_FACTOR: f64 = 100.0;
+const BALANCE_FACTOR: f64 = 2000.0;
 
 /// A method that is told the true kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +61,7 @@ impl Classical {
         match self {
             Self::RichardsonLucy => format!(
                 "Richardson-Lucy with the true kernel, in linear light; pixels beyond the border are unknowns, clipped pixels may be \
-                 brighter than white; {ITERATIONS_FACTOR} x variance^{ITERATIONS_EXPONENT} iterations ({} to {}) at this variance of \
-                 the noise",
+                 brighter than white; as many iterations as {ITERATIONS_FACTOR} / standard deviation of the noise, {} to {}",
                 ITERATIONS_RANGE[0], ITERATIONS_RANGE[1]
             ),
             Self::Wiener => format!(
@@ -96,7 +94,7 @@ impl Classical {
         match self {
             Self::RichardsonLucy => {
                 let [fewest, most] = ITERATIONS_RANGE;
-                let wanted = ITERATIONS_FACTOR * variance.powf(ITERATIONS_EXPONENT);
+                let wanted = ITERATIONS_FACTOR / variance.sqrt();
                 Setting::Iterations(wanted.clamp(fewest, most).round() as u32)
             }
             Self::Wiener => Setting::Balance(BALANCE_FACTOR * variance),
@@ -112,13 +110,12 @@ impl Classical {
         anyhow::ensure!(!blurry.is_empty(), "a picture without pixels");
         let kernel = degradation.blur.kernel()?;
         let light = decoded(blurry, degradation)?;
-        let mut restored = match setting {
-            Setting::Iterations(iterations) => lucy(&light, blurry, &kernel, iterations)?,
-            Setting::Balance(balance) => wiener_of(&light, &kernel, balance)?,
+        let restored = match setting {
+            Setting::Iterations(iterations) => lucy(&light, blurry, &kernel, &[iterations])?,
+            Setting::Balance(balance) => vec![wiener_of(&light, &kernel, balance)?],
         };
-        let samples = restored.as_slice_mut().context("not in standard layout")?;
-        degradation.response.encode(samples);
-        Ok(restored)
+        let restored = restored.into_iter().next().context("no iterations")?;
+        encoded(restored, degradation)
     }
 }
 
@@ -130,25 +127,39 @@ fn decoded(encoded: ArrayView3<'_, f32>, degradation: &Degradation) -> Result<Ar
     Ok(light)
 }
 
+fn encoded(mut light: Array3<f32>, degradation: &Degradation) -> Result<Array3<f32>> {
+    let samples = light.as_slice_mut().context("not in standard layout")?;
+    degradation.response.encode(samples);
+    Ok(light)
+}
+
+/// The estimate after each of these numbers of iterations, which must grow.
 fn lucy(
     light: &Array3<f32>,
     encoded: ArrayView3<'_, f32>,
     kernel: &Kernel,
-    iterations: u32,
-) -> Result<Array3<f32>> {
+    counts: &[u32],
+) -> Result<Vec<Array3<f32>>> {
     let radius = kernel.radius();
     let (_, height, width) = light.dim();
-    let start = mirrored(light.view(), radius);
-    let is_clipped = encoded.mapv(|value| value >= WHITE);
-    let restored = richardson_lucy::richardson_lucy(
-        light.view(),
-        Some(is_clipped.view()),
-        kernel,
-        iterations,
-        start,
-    )?;
     let (rows, columns) = (radius..radius + height, radius..radius + width);
-    Ok(restored.slice(s![.., rows, columns]).to_owned())
+    let is_clipped = encoded.mapv(|value| value >= WHITE);
+    let mut estimate = mirrored(light.view(), radius);
+    let mut done = 0;
+    let mut restored = Vec::new();
+    for &count in counts {
+        estimate = richardson_lucy::richardson_lucy(
+            light.view(),
+            Some(is_clipped.view()),
+            kernel,
+            count.saturating_sub(done),
+            estimate,
+        )?;
+        done = count;
+        let inside = estimate.slice(s![.., rows.clone(), columns.clone()]);
+        restored.push(inside.as_standard_layout().into_owned());
+    }
+    Ok(restored)
 }
 
 fn wiener_of(light: &Array3<f32>, kernel: &Kernel, balance: f64) -> Result<Array3<f32>> {

@@ -94,7 +94,7 @@ pub(crate) fn evaluate(
     write_lines(&list, lines)?;
     let mut command = Command::new(&settings.program);
     command
-        .args(["evaluate", "--json", "--quiet", "--pairs"])
+        .args(["evaluate", "--json", "--quiet", "--force", "--pairs"])
         .arg(&list)
         .args(["--metrics", &settings.metrics.join(",")])
         .args(["--protocol", protocol])
@@ -173,7 +173,7 @@ fn listen(command: &mut Command, watch: &mut Watch) -> Result<Scores> {
                 watch.note(&name, &outcome);
                 scores.pictures.insert(name, outcome);
             }
-            Ok(Event::Summary) => is_whole = true,
+            Ok(Event::Summary { is_whole: whole }) => is_whole = whole,
             Ok(Event::Other) => {}
             Err(error) => {
                 problem = Some(error);

@@ -153,7 +153,12 @@ pub(crate) fn make(
     Ok(pairs)
 }
 
-fn of_group(suite: &Suite, group: &Group, folder: &Path, pairs: &mut Pairs) -> Result<()> {
+pub(super) fn of_group(
+    suite: &Suite,
+    group: &Group,
+    folder: &Path,
+    pairs: &mut Pairs,
+) -> Result<()> {
     let domain = &group.domain;
     let set = folder.join(&domain.name);
     let mut conditions: Vec<Condition> = group

@@ -10,6 +10,7 @@ use unet_core::{Stem, UNetConfig};
 use super::{CheckpointDefaults, Loss, RecordDefaults, SCHEMA_VERSION, TrainConfig, no_jitter};
 use crate::noise_levels::NoiseLevelConfig;
 use crate::photos::CACHE_MEGABYTES;
+use crate::precision::Precision;
 
 /// The names of all presets. Those with `-unguided` have a network without guidance and as many parameters.
 pub const PRESETS: [&str; 6] = [
@@ -130,6 +131,8 @@ impl TrainConfig {
             pure_noise_fraction: 0.625,
             loss: Loss::L1,
             noise_levels: NoiseLevelConfig::cosine(),
+            min_snr_gamma: None,
+            precision: Precision::Float32,
             guidance_weight: 1.0,
             guidance_scale_weights: vec![1.0, 1.0, 1.0],
             validation_photos: 12,

@@ -19,7 +19,10 @@ pub(super) enum Event {
     /// A picture was scored, or failed.
     Picture { name: String, outcome: Outcome },
     /// The last line.
-    Summary,
+    Summary {
+        /// Nobody stopped the program.
+        is_whole: bool,
+    },
     /// Of a kind that is not needed here.
     Other,
 }
@@ -40,7 +43,9 @@ pub(super) fn parse(line: &str) -> Result<Event> {
         Some("started") => metrics(data).map(|metrics| Event::Started { metrics }),
         Some("image") => picture(data),
         Some("failure") => failure(data),
-        Some("summary") => Some(Event::Summary),
+        Some("summary") => Some(Event::Summary {
+            is_whole: data["interrupted"] != true,
+        }),
         Some(_) => Some(Event::Other),
         None => None,
     };
@@ -145,7 +150,10 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_an_error() {
         assert_eq!(parse(&line("note", "{}")).unwrap(), Event::Other);
-        assert_eq!(parse(&line("summary", "{}")).unwrap(), Event::Summary);
+        let summary = |data| parse(&line("summary", data)).unwrap();
+        let whole = |is_whole| Event::Summary { is_whole };
+        assert_eq!(summary(r#"{"interrupted":false}"#), whole(true));
+        assert_eq!(summary(r#"{"interrupted":true}"#), whole(false));
         for wrong in [
             "restored a.png".to_owned(),
             line("image", "{}"),
