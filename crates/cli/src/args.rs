@@ -5,6 +5,7 @@ mod restoration;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 pub(crate) use evaluate::EvaluateArgs;
