@@ -69,7 +69,7 @@ impl TrainConfig {
             name: "paper".into(),
             steps: 1_000_000,
             batch: BATCH,
-            // A quarter of a gigabyte for each crop at this size and resolution.
+            // All at once would take more than the memory of any card; --dry-run tells how much.
             micro_batch: Some(16),
             crop: 128,
             learning_rate: 1e-4,
