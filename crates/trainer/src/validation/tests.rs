@@ -40,7 +40,7 @@ fn model(store: &nn::VarStore) -> GuidedUNet {
     let _no_grad = tch::no_grad_guard();
     for (index, (_, mut weight)) in store.variables().into_iter().enumerate() {
         let ramp = Tensor::arange(weight.numel() as i64, (Kind::Float, Device::Cpu));
-        let ramp = (ramp + index as f64).sin() * 0.02;
+        let ramp = (ramp + index as f64).sin() * 0.1;
         let _ = weight.g_add_(&ramp.reshape(weight.size()));
     }
     model
