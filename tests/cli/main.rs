@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoints;
+mod evaluate;
 mod formats;
 mod inputs;
 mod interrupt;
@@ -11,6 +12,8 @@ mod memory;
 mod outputs;
 mod pictures;
 mod train;
+mod train_setup;
+mod train_trace;
 mod usage;
 
 use integration_tests::{Folder, Outcome, msdeblur};

@@ -187,11 +187,11 @@ fn training_without_photos_or_sense_is_refused() {
             vec!["file/run", "cannot create the run folder"],
         ),
         (
-            vec!["--config", &text("config.toml"), "--out", &out],
-            vec!["config.toml", "stepps"],
+            vec![&text("config.toml"), "--out", &out],
+            vec!["config.toml: ", "problems"],
         ),
         (
-            vec!["--config", &text("gone.toml"), "--out", &out],
+            vec![&text("gone.toml"), "--out", &out],
             vec!["gone.toml", "cannot read the configuration"],
         ),
         (
@@ -216,10 +216,10 @@ fn training_without_photos_or_sense_is_refused() {
         (
             [
                 &usual[..],
-                &["--preset", "tiny", "--config", &text("config.toml")],
+                &["--preset", "tiny", "--", &text("config.toml")],
             ]
             .concat(),
-            vec!["--preset", "--config"],
+            vec!["--preset", "CONFIG"],
         ),
     ] {
         Outcome::of(&mut msdeblur(["train"].iter().chain(&options)))

@@ -25,6 +25,7 @@ mod tests;
 mod transfer;
 mod validate;
 mod verify;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -122,6 +123,40 @@ pub(crate) fn is_here(cache: Option<&Path>, name: &str) -> Result<bool> {
     Ok(cache.receipt(name)?.is_some())
 }
 
+/// Fetches a set that is not here.
+///
+/// # Errors
+/// A set that does not exist or cannot be fetched.
+pub(crate) fn ensure(cache: Option<&Path>, name: &str) -> Result<()> {
+    if is_here(cache, name)? {
+        return Ok(());
+    }
+    let start = Instant::now();
+    let outcome = fetcher(cache)?.fetch(name, None)?;
+    fetch::announce(name, &outcome, start.elapsed());
+    Ok(())
+}
+
+/// The folder of a set that is here.
+///
+/// # Errors
+/// A set that does not exist or is not here.
+pub(crate) fn folder(cache: Option<&Path>, name: &str) -> Result<PathBuf> {
+    let (catalogue, cache) = places(cache)?;
+    catalogue.get(name)?;
+    Ok(cache.find(name)?.1)
+}
+
+fn fetcher(cache: Option<&Path>) -> Result<Fetcher> {
+    let (catalogue, cache) = places(cache)?;
+    Ok(Fetcher {
+        catalogue,
+        cache,
+        transfer: Transfer::new(Settings::default()),
+        hub: Hub::from_env(),
+    })
+}
+
 /// What the split `label` of a set may be used for.
 ///
 /// # Errors
@@ -155,12 +190,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                     "run it once for each set",
                 ));
             }
-            let fetcher = Fetcher {
-                catalogue,
-                cache,
-                transfer: Transfer::new(Settings::default()),
-                hub: Hub::from_env(),
-            };
+            let fetcher = fetcher(arguments.cache.as_deref())?;
             each(names, "fetched", |name| {
                 let start = Instant::now();
                 let outcome = fetcher.fetch(name, from.as_deref())?;

@@ -3,6 +3,7 @@
 //! Everything that continuous integration does is a task here, so that the same command works on a
 //! desk. This package builds on a machine without libtorch, because installing it is one of the tasks.
 
+mod bench_ood;
 mod canvas;
 mod ci;
 mod datasets;
@@ -51,6 +52,7 @@ enum Task {
     Docs(docs::Arguments),
     Synth(synth::Arguments),
     Datasets(datasets::Arguments),
+    BenchOod(bench_ood::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Task::Docs(arguments) => docs::run(&arguments),
         Task::Synth(arguments) => synth::run(&arguments),
         Task::Datasets(arguments) => datasets::run(&arguments),
+        Task::BenchOod(arguments) => return bench_ood::main(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,6 +16,10 @@ spec = importlib.util.find_spec('torch')
 print(os.path.dirname(spec.origin) if spec and spec.origin else '')
 ";
 
+/// Fetches a file of a package by its name, through the index, certificates, proxies and passwords that pip is set up with.
+/// These are inner parts of pip, the same since version 20; without them the file has to be given by hand.
+const FETCH_SOURCE: &str = include_str!("python/fetch_source.py");
+
 /// A file that pip can fetch, with the hash that it must have.
 ///
 /// The interpreter that runs pip does not matter: libraries and data files are the same in the wheels of all
@@ -78,22 +82,13 @@ pub(crate) fn download(
     platforms: &[&str],
     folder: &Path,
 ) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
     // A file that an earlier run was stopped in has the wrong hash, and is fetched again.
-    let wanted: Vec<&Wheel> = wheels
-        .iter()
-        .filter(|wheel| {
-            let path = folder.join(wheel.file);
-            let complete =
-                path.is_file() && hash::sha256(&path).is_ok_and(|found| found == wheel.sha256);
-            if !complete {
-                // pip keeps a file that exists, whatever it holds.
-                let _ = std::fs::remove_file(&path);
-            }
-            !complete
-        })
-        .collect();
+    let mut wanted = Vec::new();
+    for wheel in wheels {
+        if !is_there(wheel, folder)? {
+            wanted.push(wheel);
+        }
+    }
     if wanted.is_empty() {
         return Ok(());
     }
@@ -109,18 +104,63 @@ pub(crate) fn download(
     if !status.success() {
         return Err(Unavailable(format!("pip download failed ({status})")).into());
     }
-    for wheel in wanted {
-        let path = folder.join(wheel.file);
-        if !path.is_file() {
-            return Err(Unavailable(format!("pip did not fetch {}", wheel.file)).into());
-        }
-        if let Err(error) = hash::expect(&path, wheel.sha256) {
-            // Kept, the file would be refused again in every later run.
-            let _ = std::fs::remove_file(&path);
-            return Err(error);
-        }
+    wanted
+        .into_iter()
+        .try_for_each(|wheel| accept(wheel, folder))
+}
+
+/// Puts a source package into `folder` as it is, and checks its hash; nothing of it is run.
+///
+/// `pip download` would run its build program to learn its name, with packages that this program wants. So pip is only
+/// asked what its index offers and to bring the file, with the settings that the user has made for pip.
+///
+/// # Errors
+/// As [`download`].
+pub(crate) fn download_source(python: &Path, package: &Wheel, folder: &Path) -> Result<()> {
+    if is_there(package, folder)? {
+        return Ok(());
     }
-    Ok(())
+    report::say(format!(
+        "fetching the source of {} with {} and its pip",
+        package.requirement,
+        python.display()
+    ));
+    let name = package.requirement.split("==").next().unwrap_or_default();
+    let status = Command::new(python)
+        .args(["-c", FETCH_SOURCE, name, package.file])
+        .arg(folder.join(package.file))
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .with_context(|| format!("cannot start {}", python.display()))?;
+    if !status.success() {
+        return Err(Unavailable(format!("pip could not fetch {} ({status})", package.file)).into());
+    }
+    accept(package, folder)
+}
+
+/// Whether the file lies in `folder`, whole; what is not whole is removed, because pip keeps a file that exists.
+fn is_there(wheel: &Wheel, folder: &Path) -> Result<bool> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let path = folder.join(wheel.file);
+    let is_whole = path.is_file() && hash::sha256(&path).is_ok_and(|found| found == wheel.sha256);
+    if !is_whole {
+        let _ = std::fs::remove_file(&path);
+    }
+    Ok(is_whole)
+}
+
+/// Checks a file that was just fetched.
+fn accept(wheel: &Wheel, folder: &Path) -> Result<()> {
+    let path = folder.join(wheel.file);
+    if !path.is_file() {
+        return Err(Unavailable(format!("pip did not fetch {}", wheel.file)).into());
+    }
+    hash::expect(&path, wheel.sha256).inspect_err(|_| {
+        // Kept, the file would be refused again in every later run.
+        let _ = std::fs::remove_file(&path);
+    })
 }
 
 fn command(python: &Path, wheels: &[&Wheel], platforms: &[&str], folder: &Path) -> Command {

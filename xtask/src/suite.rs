@@ -27,7 +27,7 @@ pub(crate) struct Suite {
     /// What it is for.
     pub(crate) description: String,
     /// Seed of all that is random.
-    seed: u64,
+    pub(crate) seed: u64,
     /// Width and height of the crops, the most detailed part of each photo; whole photos when absent.
     pub(crate) crop: Option<[usize; 2]>,
     /// What the model is trained for; everything else is out of its domain.
@@ -38,7 +38,7 @@ pub(crate) struct Suite {
     conditions: Vec<Condition>,
     /// Kinds of photos.
     #[serde(default)]
-    domains: Vec<Domain>,
+    pub(crate) domains: Vec<Domain>,
     /// Sets with real blur, which is not made but found.
     #[serde(default)]
     pub(crate) real: Vec<RealPairs>,
@@ -64,6 +64,17 @@ pub(crate) enum Protocol {
     BasicsrY,
     /// Aligned to the sharp photo first, as RealBlur asks.
     Realblur,
+}
+
+impl Protocol {
+    /// As `msdeblur evaluate --protocol` calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rgb => "rgb",
+            Self::BasicsrY => "basicsr-y",
+            Self::Realblur => "realblur",
+        }
+    }
 }
 
 /// Photos of one kind.
@@ -120,12 +131,7 @@ impl Group {
 /// Everything that is wrong with it, at once; a name that is not there, with those that are.
 pub(crate) fn load(name: &str) -> Result<Suite> {
     let folder = workspace::root().join("datasets/suites");
-    let is_path = name.contains(['/', '\\']) || name.ends_with(".toml");
-    let path = if is_path {
-        PathBuf::from(name)
-    } else {
-        folder.join(format!("{name}.toml"))
-    };
+    let path = file(name);
     if !path.is_file() {
         return Err(Failure::error(
             format!("there is no suite {name}"),
@@ -133,6 +139,18 @@ pub(crate) fn load(name: &str) -> Result<Suite> {
         ));
     }
     read(&path)
+}
+
+/// The file of a suite that is given by its name in `datasets/suites`, or by a path.
+pub(crate) fn file(name: &str) -> PathBuf {
+    let is_path = name.contains(['/', '\\']) || name.ends_with(".toml");
+    if is_path {
+        PathBuf::from(name)
+    } else {
+        workspace::root()
+            .join("datasets/suites")
+            .join(format!("{name}.toml"))
+    }
 }
 
 /// Names of the suites in a folder, sorted.
@@ -213,6 +231,10 @@ impl Suite {
                     domain.name
                 ));
             }
+            if domain.name == "real" {
+                problems
+                    .push("domain real: the name is that of all sets with real blur".to_owned());
+            }
             if !names.insert(&domain.name) {
                 problems.push(format!("domain {}: the name is used twice", domain.name));
             }
@@ -259,6 +281,18 @@ impl Suite {
             seed: self.seed,
             conditions,
         }
+    }
+
+    /// Whether the model is trained for this condition on photos of this domain.
+    pub(crate) fn is_in_domain(&self, domain: &str, condition: &str) -> bool {
+        self.in_domain
+            .iter()
+            .any(|inside| inside.domain == domain && inside.condition == condition)
+    }
+
+    /// All conditions, whatever the photos.
+    pub(crate) fn recipe_of_all(&self) -> Recipe {
+        self.recipe(self.conditions.clone())
     }
 
     /// The photos of each domain, from data sets that have been fetched, and what is done to them.

@@ -6,7 +6,7 @@ mod make;
 mod of_suite;
 mod photos;
 mod recipe_file;
-mod record;
+pub(crate) mod record;
 mod severities;
 mod sheet;
 mod source;
@@ -18,16 +18,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
+use blur_synth::Condition;
 use clap::{ArgGroup, Args};
 
 use crate::failure::Failure;
 use crate::report::{duration, say};
 use crate::suite;
 use crate::workspace;
-use make::{Job, Made};
-pub(crate) use photos::{SharpPhoto, check_names};
+pub(crate) use make::{Job, Made};
+pub(crate) use photos::{SharpPhoto, check_names, in_folder};
 pub(crate) use recipe_file::read_kernels;
-pub(crate) use source::write_photo;
+pub(crate) use source::{Pair, Source, write_photo};
 
 /// Make blurry and sharp pairs from sharp photos
 #[derive(Args, Debug)]
@@ -143,6 +144,21 @@ pub(crate) fn spread<T>(mut items: Vec<T>, count: Option<u32>) -> Vec<T> {
     items
 }
 
+/// Whether a condition averages frames of films.
+pub(crate) fn is_film(condition: &Condition) -> bool {
+    frames::count(condition).is_some()
+}
+
+/// The names of the pairs of a condition that a folder of pairs should hold, sorted.
+///
+/// # Errors
+/// A folder without a sound record.
+pub(crate) fn stems(set: &Path, condition: &str) -> Result<Vec<String>> {
+    let set: record::SetRecord = record::read(&set.join(record::SET_FILE))?;
+    let found = set.pairs.into_iter().find(|(name, _)| name == condition);
+    Ok(found.map(|(_, stems)| stems).unwrap_or_default())
+}
+
 fn verify_folder(folder: &Path, arguments: &Arguments) -> Result<()> {
     let sets = match of_suite::folders(folder)? {
         Some(_) if arguments.sharp.is_some() => {
@@ -234,6 +250,6 @@ fn report(made: &Made, out: &str, start: Instant) -> Result<()> {
 }
 
 /// `1 pair`, `2 pairs`.
-fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,11 +1,15 @@
 //! What can be typed. Nothing is checked here beyond single values.
 
+mod evaluate;
+mod restoration;
+
 use std::path::PathBuf;
 
-use ::deblur::{DeviceChoice, MAX_SAMPLES, MAX_STEPS, Mode, Precision, TileChoice};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
-use diffusion_sched::SamplerKind;
+
+pub(crate) use evaluate::EvaluateArgs;
+pub(crate) use restoration::RestorationArgs;
+use restoration::seed;
 
 const EXIT_CODES: &str = "Exit codes: 0 everything done, 1 some inputs failed (the others were written), 2 wrong usage or \
                           set-up, 130 interrupted.";
@@ -26,7 +30,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Restore blurry photos
     Deblur(Box<DeblurArgs>),
-    /// Train a model on folders of sharp photos
+    /// Measure how near restored photos are to sharp ones: PSNR, SSIM, LPIPS and others
+    Evaluate(Box<EvaluateArgs>),
+    /// Train a model on sharp photos, or on pairs of blurry and sharp ones
     Train(Box<TrainArgs>),
     /// Describe a model: size, training, measured quality
     Info(InfoArgs),
@@ -111,87 +117,8 @@ pub(crate) struct DeblurArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) show_guidance: bool,
 
-    /// What to make: mean (fast, highest PSNR, smooth), sample (sharp, may invent detail), average (of several samples)
-    ///
-    /// With the built-in model, mean darkens photos by about 1/255 on average, and sample shows coloured grain, also in flat areas.
-    #[arg(long, value_name = "MODE", default_value_t, help_heading = "Quality",
-        value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|name| name.parse::<Mode>()))]
-    pub(crate) mode: Mode,
-
-    /// Steps per sample, 1 to 1000 [default: 20]
-    ///
-    /// More steps take longer, in proportion. Has no effect with --mode mean, which always takes one.
-    #[arg(long, value_name = "N", help_heading = "Quality", allow_negative_numbers = true,
-        value_parser = value_parser!(u32).range(1..=MAX_STEPS as i64))]
-    pub(crate) steps: Option<u32>,
-
-    /// How samples are drawn [default: dpmpp-2m]
-    ///
-    /// euler, ddim and dpmpp-2m take one denoiser call per step and add no noise on the way; heun takes two; ddpm and dpmpp-2m-sde add
-    /// noise in every step. Has no effect with --mode mean.
-    #[arg(long, value_name = "NAME", help_heading = "Quality",
-        value_parser = PossibleValuesParser::new(SamplerKind::ALL.map(SamplerKind::name))
-            .try_map(|name| name.parse::<SamplerKind>()))]
-    pub(crate) sampler: Option<SamplerKind>,
-
-    /// Samples for --mode average and --uncertainty, 1 to 1000 [default: 8]
-    #[arg(long, value_name = "N", help_heading = "Quality", allow_negative_numbers = true,
-        value_parser = value_parser!(u32).range(1..=i64::from(MAX_SAMPLES)))]
-    pub(crate) samples: Option<u32>,
-
-    /// Same seed, same result, whatever the machine's threads or the tiles: 0 to 18446744073709551615
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Quality", allow_negative_numbers = true,
-        value_parser = seed)]
-    pub(crate) seed: u64,
-
-    /// Model to use instead of the built-in one: a .safetensors file written by `msdeblur train`
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "MSDEBLUR_CHECKPOINT",
-        help_heading = "Quality"
-    )]
-    pub(crate) checkpoint: Option<PathBuf>,
-
-    /// Where to compute: auto, cpu, cuda, or cuda:N for the N-th device from 0
-    ///
-    /// auto takes the first CUDA device if there is one.
-    #[arg(
-        long,
-        value_name = "DEVICE",
-        default_value_t,
-        env = "MSDEBLUR_DEVICE",
-        help_heading = "Speed and memory"
-    )]
-    pub(crate) device: DeviceChoice,
-
-    /// Number format of the network: auto, float32 or bfloat16
-    ///
-    /// auto takes bfloat16 where the device computes it in hardware. Should the result not be finite, the photo is restored
-    /// again in float32.
-    #[arg(long, value_name = "FORMAT", default_value_t, env = "MSDEBLUR_PRECISION", help_heading = "Speed and memory",
-        value_parser = PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| name.parse::<Precision>()))]
-    pub(crate) precision: Precision,
-
-    /// Pixels on a side that are computed at a time: auto, off, or a number from 32 on
-    ///
-    /// The network also sees what lies around a tile, so the result is the same for every choice. Smaller tiles need less
-    /// memory and more time. auto takes as few tiles as fit into 3 GB on the CPU, which is enough for 12 megapixels in every
-    /// mode and 24 in mode mean.
-    #[arg(
-        long,
-        value_name = "SIZE",
-        default_value_t,
-        env = "MSDEBLUR_TILE",
-        help_heading = "Speed and memory",
-        allow_negative_numbers = true
-    )]
-    pub(crate) tile: TileChoice,
-
-    /// Processor threads to use, 1 to 1024 [default: all cores]
-    #[arg(long, value_name = "N", env = "MSDEBLUR_THREADS", help_heading = "Speed and memory",
-        allow_negative_numbers = true, value_parser = value_parser!(u32).range(1..=1024))]
-    pub(crate) threads: Option<u32>,
+    #[command(flatten)]
+    pub(crate) restoration: RestorationArgs,
 
     #[command(flatten)]
     pub(crate) messages: MessageArgs,
@@ -217,40 +144,58 @@ pub(crate) struct MessageArgs {
     pub(crate) no_progress: bool,
 }
 
-/// Train a model on folders of sharp photos
+/// Train a model on sharp photos, or on pairs of blurry and sharp ones
 ///
-/// Blur is made on the fly. OUT receives the configuration, a log (JSON Lines), the state to resume from, and the model
-/// (model.safetensors, for `msdeblur deblur --checkpoint`). Ctrl-C saves and stops; --resume continues with the same result as without the stop.
+/// Blur of photos is made on the fly. CONFIG, a preset or both say what is trained; docs/training.md is the guide. OUT receives the
+/// configuration, a log (JSON Lines), the state to resume from, and the model (model.safetensors, for `msdeblur deblur --checkpoint`).
+/// Ctrl-C saves and stops; --resume continues with the same result as without the stop.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   msdeblur train --photos ~/Pictures --out runs/mine --preset tiny
   msdeblur train --photos photos/a photos/b --out runs/full --time-limit 480
   msdeblur train --out runs/full --resume
-  msdeblur train --config runs/full/config.toml --out runs/longer --steps 20000
+  msdeblur train --preset default --print-config > mine.toml
+  msdeblur train mine.toml --set steps=20000 --set model.unet.mid_layers=2 --dry-run
+  msdeblur train mine.toml --init runs/full/model.safetensors --set freeze=guidance. --out runs/tuned
 
 With --json, every line on stdout is one object with `version` (1), `type` and `data`; the types are `started`, `step`, `validation`,
-`checkpoint`, `note` and `finished`.
+`checkpoint`, `note` and `finished`, or `dry_run` alone.
 
 Exit codes: 0 trained to the end or to the time limit, 2 wrong usage or set-up, 130 interrupted (resume with --resume).")]
 pub(crate) struct TrainArgs {
+    /// Configuration as TOML: a whole one, such as the config.toml of another run, or `preset = \"NAME\"` and what differs
+    ///
+    /// Options given besides win over it, and --set over these.
+    #[arg(value_name = "CONFIG", conflicts_with = "preset")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Folders of sharp photos, searched with their subfolders
-    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present_any = ["config", "resume"],
-        help_heading = "Input and output")]
+    #[arg(long, value_name = "DIR", num_args = 1..,
+        required_unless_present_any = ["config", "resume", "set", "print_config"], help_heading = "Input and output")]
     pub(crate) photos: Vec<PathBuf>,
 
     /// Run folder; created if it does not exist
-    #[arg(long, value_name = "DIR", help_heading = "Input and output")]
-    pub(crate) out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["config", "set", "dry_run", "print_config"],
+        help_heading = "Input and output")]
+    pub(crate) out: Option<PathBuf>,
 
-    /// Complete configuration as TOML, such as the config.toml of another run; options given besides win
+    /// Start from the weights of this model: a .safetensors file with the same network
+    ///
+    /// It is read at the start of a run alone; a resumed one has its weights in the saved state.
+    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) init: Option<PathBuf>,
+
+    /// Folder with the data sets that CONFIG names by their manifests [default: cache beside the manifest]
+    ///
+    /// It is where `cargo xtask datasets fetch` puts them.
     #[arg(
         long,
-        value_name = "FILE",
-        conflicts_with = "preset",
+        value_name = "DIR",
+        env = "MSDEBLUR_DATASETS",
         help_heading = "Input and output"
     )]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) datasets: Option<PathBuf>,
 
     /// Continue the run in OUT with its config.toml; options given besides win
     ///
@@ -259,9 +204,30 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Input and output")]
     pub(crate) resume: bool,
 
-    /// Recipe to start from: default (the model that ships) or tiny (seconds, to try things out) [default: default]
-    #[arg(long, value_name = "NAME", value_parser = ["default", "tiny"], help_heading = "Recipe")]
+    /// Say what would be trained, on which data, with how much memory and in what time; write nothing
+    ///
+    /// Some steps are computed and forgotten again, to measure their time. What is printed on stdout is a configuration, with the findings
+    /// as comments.
+    #[arg(long, conflicts_with = "resume", help_heading = "Input and output")]
+    pub(crate) dry_run: bool,
+
+    /// Print the configuration on stdout, to be edited and given as CONFIG, and do nothing else
+    ///
+    /// Folders that are not given stand in it as `photos` and `run`.
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"], help_heading = "Input and output")]
+    pub(crate) print_config: bool,
+
+    /// Recipe to start from: default (the model that ships), tiny (seconds, to try things out), paper (as published, for GPUs and
+    /// days), each also without guidance [default: default]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(trainer::PRESETS), help_heading = "Recipe")]
     pub(crate) preset: Option<String>,
+
+    /// Any value of the configuration, such as steps=1000, model.unet.mid_layers=2 or pairs.gopro.weight=3; may be repeated
+    ///
+    /// The key is a path into the TOML, elements of lists by their place (pairs[0]) or name. The value is as in TOML; quotes around text
+    /// may be left out.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Recipe")]
+    pub(crate) set: Vec<String>,
 
     /// Optimisation steps [default: that of the recipe]
     #[arg(long, value_name = "N", help_heading = "Recipe", allow_negative_numbers = true,
@@ -290,6 +256,10 @@ pub(crate) struct TrainArgs {
     /// Stop after this many minutes, with everything saved
     #[arg(long, value_name = "MINUTES", help_heading = "Speed", value_parser = minutes, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<f64>,
+
+    /// Write where the time goes to this new file, for a trace viewer (Perfetto, chrome://tracing), and print a table at the end
+    #[arg(long, value_name = "FILE", help_heading = "Speed")]
+    pub(crate) trace: Option<PathBuf>,
 
     /// Processor threads to use, 1 to 1024 [default: all cores]
     #[arg(long, value_name = "N", env = "MSDEBLUR_THREADS", help_heading = "Speed", allow_negative_numbers = true,
@@ -324,11 +294,6 @@ pub(crate) struct DoctorArgs {
     /// Print JSON: one object with `version` (1), `type` (`machine`) and `data`
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-fn seed(text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
 /// Ten years.

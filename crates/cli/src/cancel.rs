@@ -1,12 +1,13 @@
 //! The end of the program: Ctrl-C, and leaving in a hurry.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::{INTERRUPTED, folders};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-static WRITING: AtomicBool = AtomicBool::new(false);
+/// Threads that write.
+static WRITING: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts listening: the first Ctrl-C asks for an orderly end and says that `current` is finished first, the second one ends the program at once.
 /// Should listening fail, the first one does.
@@ -18,7 +19,7 @@ pub(crate) fn install(current: &'static str) {
                 std::io::stderr(),
                 "\nstopping after this {current}; Ctrl-C again stops now"
             );
-        } else if !WRITING.load(Ordering::SeqCst) {
+        } else if WRITING.load(Ordering::SeqCst) == 0 {
             quit(INTERRUPTED);
         }
     });
@@ -34,9 +35,9 @@ pub(crate) fn requested() -> bool {
 
 /// Runs `write` without being ended in its middle, so that no temporary file is left behind.
 pub(crate) fn while_writing<T>(write: impl FnOnce() -> T) -> T {
-    WRITING.store(true, Ordering::SeqCst);
+    WRITING.fetch_add(1, Ordering::SeqCst);
     let result = write();
-    WRITING.store(false, Ordering::SeqCst);
+    WRITING.fetch_sub(1, Ordering::SeqCst);
     result
 }
 

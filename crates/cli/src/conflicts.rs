@@ -7,7 +7,7 @@ use crate::hints::Problem;
 use crate::plan::{Entry, parent};
 
 /// Where a path leads to, through links and detours. A file that does not exist yet is named by its folder.
-fn place(path: &Path) -> PathBuf {
+pub(crate) fn place(path: &Path) -> PathBuf {
     let folder = || Some(parent(path).canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize()
         .ok()

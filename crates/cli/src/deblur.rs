@@ -1,10 +1,9 @@
 //! `msdeblur deblur`: the loop over photos.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ::deblur::{Restoration, Restorer, TileChoice};
+use ::deblur::Restoration;
 use image_io::{Limits, Photo, WriteOptions};
 use serde::Serialize;
 
@@ -12,8 +11,9 @@ use crate::args::DeblurArgs;
 use crate::hints::Problem;
 use crate::output::{Printer, path_text};
 use crate::plan::{Entry, Outputs, Plan};
+use crate::restoration::{Session, Stop, interruptible};
 use crate::words::count;
-use crate::{INTERRUPTED, SOME_FAILED, cancel, folders, pictures, small_tiles, threads};
+use crate::{INTERRUPTED, SOME_FAILED, cancel, folders, pictures, threads};
 
 /// JSON `restored`: one per photo that was written.
 #[derive(Serialize)]
@@ -64,18 +64,6 @@ struct Summary {
     seconds: f64,
 }
 
-/// Why a photo was not restored.
-enum Stop {
-    Failed(Problem),
-    Interrupted,
-}
-
-impl<E: Into<Problem>> From<E> for Stop {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -88,19 +76,19 @@ pub(crate) fn run(args: Box<DeblurArgs>) -> Result<u8, Problem> {
         printer.status(&format!("note: {remark}"));
     }
     cancel::install("tile");
-    threads::limit(args.threads, &printer)?;
-    let mut session = None;
+    threads::limit(args.restoration.threads, &printer)?;
+    let mut work = None;
     if plan.entries.iter().any(|entry| entry.outputs.is_ok()) {
-        session = Some(Session::start(&plan, &printer)?);
-        folders::prepare(&plan.folder)?;
+        work = Some(Work::start(&plan, &printer)?);
+        folders::prepare(&plan.folder, "-o")?;
     }
     let mut restored = 0;
     let mut failures: Vec<(PathBuf, Problem)> = Vec::new();
     let mut interrupted = false;
     let total = plan.entries.len();
     for (index, Entry { input, outputs }) in plan.entries.iter().enumerate() {
-        let result = match (outputs, &mut session) {
-            (Ok(outputs), Some(session)) => session.restore(input, outputs, index, total),
+        let result = match (outputs, &mut work) {
+            (Ok(outputs), Some(work)) => work.restore(input, outputs, index, total),
             (Err(problem), _) => Err(Stop::Failed(problem.clone())),
             (Ok(_), None) => Err(Stop::Failed(Problem::new("no model was loaded"))),
         };
@@ -195,47 +183,33 @@ impl Problem {
     }
 }
 
-/// A loaded model at work.
-struct Session<'a> {
+/// A loaded model and what it shall make.
+struct Work<'a> {
     plan: &'a Plan,
     printer: &'a Printer,
-    restorer: Restorer,
+    session: Session<'a>,
     limits: Limits,
     /// Tile passes of the photos before this one.
     finished_units: u64,
 }
 
-impl<'a> Session<'a> {
+impl<'a> Work<'a> {
     fn start(plan: &'a Plan, printer: &'a Printer) -> Result<Self, Problem> {
-        let restorer = Restorer::new(&plan.checkpoint, plan.options.clone())?;
         let limits = Limits::default();
-        tracing::info!(
-            "{} on {} in {}",
-            plan.checkpoint,
-            restorer.device(),
-            restorer.precision()
-        );
-        let (mut units, mut sizes) = (0, Vec::new());
-        for entry in plan.entries.iter().filter(|entry| entry.outputs.is_ok()) {
+        let sizes: Vec<(usize, usize)> = plan
+            .entries
+            .iter()
+            .filter(|entry| entry.outputs.is_ok())
             // What cannot be read fails later, with its reason.
-            if let Ok((width, height)) = image_io::image_size(&entry.input, &limits) {
-                let (height, width) = (height as usize, width as usize);
-                units += restorer.units(height, width)?;
-                sizes.push((height, width));
-            }
-        }
-        if let TileChoice::Size(tile) = plan.options.tile
-            && let Some(warning) = small_tiles::warning(tile, &sizes, &|height, width, tile| {
-                restorer.overhead(height, width, tile)
-            })
-        {
-            printer.warning(&warning);
-        }
-        printer.progress.start(units, "tiles");
+            .filter_map(|entry| image_io::image_size(&entry.input, &limits).ok())
+            .map(|(width, height)| (height as usize, width as usize))
+            .collect();
+        let session = Session::start(&plan.checkpoint, &plan.options, &sizes, printer)?;
+        printer.progress.start(session.units(&sizes)?, "tiles");
         Ok(Self {
             plan,
             printer,
-            restorer,
+            session,
             limits,
             finished_units: 0,
         })
@@ -249,13 +223,6 @@ impl<'a> Session<'a> {
         total: usize,
     ) -> Result<Restored, Stop> {
         let start = Instant::now();
-        let interruptible = || {
-            if cancel::requested() {
-                Err(Stop::Interrupted)
-            } else {
-                Ok(())
-            }
-        };
         interruptible()?;
         let name = input.file_name().unwrap_or_default().to_string_lossy();
         self.printer
@@ -263,22 +230,9 @@ impl<'a> Session<'a> {
             .message(format!("{name} ({} of {total})", index + 1));
         let photo = image_io::read(input, &self.limits)?;
         let (width, height) = (photo.width(), photo.height());
-        let (printer, finished) = (self.printer, self.finished_units);
-        let mut last = 0;
-        let result = self.restorer.restore(photo.pixels.view(), &mut |progress| {
-            last = progress.total;
-            printer.progress.set(finished + progress.done);
-            if cancel::requested() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
-        self.finished_units += last;
-        let restoration = match result {
-            Err(::deblur::Error::Cancelled) => return Err(Stop::Interrupted),
-            other => other?,
-        };
+        let restoration = self
+            .session
+            .restore(photo.pixels.view(), &mut self.finished_units)?;
         interruptible()?;
         let options = &self.plan.options;
         let drawn = options.drawn_samples();
@@ -304,7 +258,7 @@ impl<'a> Session<'a> {
             steps: (drawn > 0).then_some(options.steps),
             sampler: (drawn > 0).then(|| options.sampler.name()),
             samples: drawn,
-            device: self.restorer.device(),
+            device: self.session.restorer.device(),
             precision: restoration.precision,
             tiles: restoration.tiles,
             denoiser_calls: restoration.denoiser_calls,

@@ -12,15 +12,15 @@ fn made() -> MutexGuard<'static, Vec<PathBuf>> {
     MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Creates the output folder and makes sure that files can be written into it.
+/// Creates the output folder, which `option` chooses, and makes sure that files can be written into it.
 ///
 /// # Errors
 /// What the file system says.
-pub(crate) fn prepare(folder: &Path) -> Result<(), Problem> {
+pub(crate) fn prepare(folder: &Path, option: &str) -> Result<(), Problem> {
     let refused = |error: std::io::Error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::StorageFull => "free some space on that disk",
-            _ => "choose a folder that you may write into with -o",
+            std::io::ErrorKind::StorageFull => "free some space on that disk".to_owned(),
+            _ => format!("choose a folder that you may write into with {option}"),
         };
         Problem::new(format!("cannot write into this folder: {error}"))
             .at(folder)

@@ -107,6 +107,23 @@ impl From<::deblur::Error> for Problem {
     }
 }
 
+impl From<image_quality::Error> for Problem {
+    fn from(error: image_quality::Error) -> Self {
+        use image_quality::Error as E;
+        let hint = match &error {
+            E::Read { .. } | E::Format { .. } | E::Mismatch { .. } => {
+                Some("in a clone, `cargo xtask datasets fetch metric-weights` gets the weights")
+            }
+            E::ImageTooSmall { .. } => Some("leave this metric out with --metrics"),
+            _ => None,
+        };
+        Self {
+            message: chain(&error),
+            hint: hint.map(Into::into),
+        }
+    }
+}
+
 impl From<trainer::Error> for Problem {
     fn from(error: trainer::Error) -> Self {
         use trainer::Error as E;
@@ -141,16 +158,57 @@ impl From<trainer::Error> for Problem {
             E::State { .. } | E::NoSoundState { .. } => {
                 Some("the run cannot be continued: start again in another --out")
             }
-            E::ConfigFile { .. } => {
-                Some("compare it with the config.toml that a run writes into its folder")
+            E::Configuration { file: Some(_), .. } => {
+                Some("`msdeblur train --preset default --print-config` prints one that is right")
             }
+            E::NoMatch { .. } => {
+                Some("globs count from the folder, `*` stays in one folder, `**` does not")
+            }
+            E::Freeze { .. } => Some(
+                "an entry is the beginning of names, such as `guidance.` or `unet.down_blocks.0.`",
+            ),
+            E::Init { source, .. } => Some(match **source {
+                ms_guidance::Error::Mismatch(_) => {
+                    "the network must be that of the checkpoint: take the [model] of the config.toml it was trained with"
+                }
+                ms_guidance::Error::Metadata { .. } => {
+                    "take model.safetensors or best.safetensors of a run, not its state; a run itself is continued with --resume"
+                }
+                _ => "check the path; models are what training writes as model.safetensors",
+            }),
             _ => None,
         };
+        let message = match &error {
+            // One problem a line.
+            E::Configuration { .. } => error.to_string(),
+            E::Init { path, source } => match &**source {
+                ms_guidance::Error::Mismatch(mismatch) => misfits(path, mismatch),
+                _ => chain(&error),
+            },
+            _ => chain(&error),
+        };
         Self {
-            message: chain(&error),
+            message,
             hint: hint.map(Into::into),
         }
     }
+}
+
+/// Every tensor that does not fit, each on its line.
+fn misfits(path: &Path, mismatch: &ms_guidance::Mismatch) -> String {
+    let mut text = format!("{}: is of another network: {mismatch}", path.display());
+    for (what, names) in [
+        ("missing", &mismatch.missing),
+        ("unexpected", &mismatch.unexpected),
+        ("wrong shape", &mismatch.misshaped),
+        ("wrong type", &mismatch.mistyped),
+        ("NaN or infinite", &mismatch.non_finite),
+    ] {
+        for name in names {
+            let _ = write!(text, "\n  {what}: {name}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -119,6 +119,12 @@ impl ModelFacts {
                 provenance.seed
             ),
         );
+        if let Some(parent) = &provenance.parent {
+            row(
+                "started from",
+                &format!("{} ({})", parent.name, parent.sha256),
+            );
+        }
         row("written by", &provenance.producer);
         let metrics: &BTreeMap<String, f64> = &provenance.metrics;
         for (index, (name, value)) in metrics.iter().enumerate() {

@@ -248,6 +248,46 @@ fn is_hidden(file: &Path) -> bool {
     name.to_string_lossy().starts_with('.')
 }
 
+/// The image files in a folder and its subfolders, sorted, and notes about what is not taken. Hidden files and folders are left out.
+///
+/// # Errors
+/// A folder that cannot be read or that holds no image file.
+pub(crate) fn tree(path: &Path) -> Result<(Vec<PathBuf>, Vec<String>), Problem> {
+    let shown = |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_hidden(entry.path());
+    let entries = walkdir::WalkDir::new(path)
+        .follow_links(true)
+        .into_iter()
+        .filter_entry(shown)
+        .map(|entry| {
+            entry.map(walkdir::DirEntry::into_path).map_err(|error| {
+                let place = error.path().unwrap_or(path).to_owned();
+                let cause = error
+                    .io_error()
+                    .map_or_else(|| error.to_string(), |cause| chain(cause));
+                let problem = Problem::new(format!("cannot read the folder: {cause}"))
+                    .hint("check the spelling, and that you may read it");
+                (place, problem)
+            })
+        });
+    let found = Found::of(entries);
+    if let Some((place, problem)) = found.failures.first() {
+        return Err(problem.clone().at(place));
+    }
+    if found.is_empty() {
+        let what = format!("no {KINDS} file in this folder");
+        let problem = found
+            .explanation(&what)
+            .unwrap_or_else(|| Problem::new(what).hint("check the spelling"));
+        return Err(problem.at(path));
+    }
+    let notes = found
+        .passed_over()
+        .into_iter()
+        .map(|(part, _)| format!("{}: passed over {part}", path.display()));
+    let notes = notes.collect();
+    Ok((found.files, notes))
+}
+
 /// What matches a pattern.
 fn matches(pattern: &str) -> Result<Found, Problem> {
     let options = glob::MatchOptions {

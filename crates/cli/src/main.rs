@@ -10,6 +10,7 @@ mod cancel;
 mod conflicts;
 mod deblur;
 mod doctor;
+mod evaluate;
 mod folders;
 mod hints;
 mod info;
@@ -19,9 +20,12 @@ mod output;
 mod pictures;
 mod plan;
 mod progress;
+mod restoration;
 mod small_tiles;
 mod threads;
+mod trace;
 mod train;
+mod train_dry_run;
 mod train_setup;
 mod words;
 
@@ -54,6 +58,7 @@ fn run() -> u8 {
     };
     let (name, result) = match args.command {
         Command::Deblur(args) => ("deblur", deblur::run(args)),
+        Command::Evaluate(args) => ("evaluate", evaluate::run(&args)),
         Command::Train(args) => ("train", train::run(args)),
         Command::Info(args) => ("info", info::run(&args)),
         Command::Doctor(args) => ("doctor", doctor::run(&args)),

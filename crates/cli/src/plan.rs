@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ::deblur::{CheckpointSource, Mode, Options};
+use ::deblur::{CheckpointSource, Options};
 use image_io::Format;
 
 use crate::args::DeblurArgs;
@@ -65,17 +65,15 @@ impl Plan {
     /// # Errors
     /// What makes the whole call wrong. What is wrong with one input stands in its entry.
     pub(crate) fn new(args: &DeblurArgs) -> Result<Self, Problem> {
-        let checkpoint = args
-            .checkpoint
-            .clone()
-            .map_or(CheckpointSource::Embedded, CheckpointSource::File);
-        let options = options(args);
-        options.validate()?;
+        let checkpoint = args.restoration.checkpoint_source();
+        let options = args
+            .restoration
+            .options(args.uncertainty, args.show_guidance)?;
         let Inputs {
             list: inputs,
             notes: mut remarks,
         } = expand(&args.inputs);
-        remarks.extend(options_without_effect(args));
+        remarks.extend(args.restoration.without_effect(args.uncertainty));
         let single = args.inputs.len() == 1
             && inputs.len() == 1
             && !args.inputs.iter().any(|path| path.is_dir());
@@ -118,47 +116,6 @@ impl Plan {
             remarks,
         })
     }
-}
-
-fn options(args: &DeblurArgs) -> Options {
-    let defaults = Options::mean();
-    Options {
-        mode: args.mode,
-        steps: args.steps.map_or(defaults.steps, |steps| steps as usize),
-        sampler: args.sampler.unwrap_or(defaults.sampler),
-        samples: args.samples.unwrap_or(defaults.samples),
-        seed: args.seed,
-        uncertainty: args.uncertainty,
-        guidance: args.show_guidance,
-        device: args.device,
-        precision: args.precision,
-        tile: args.tile,
-        memory: None,
-    }
-}
-
-/// Options that were given and change nothing.
-fn options_without_effect(args: &DeblurArgs) -> Vec<String> {
-    let mut remarks = Vec::new();
-    if args.mode == Mode::Mean && !args.uncertainty {
-        for (given, name) in [
-            (args.steps.is_some(), "--steps"),
-            (args.sampler.is_some(), "--sampler"),
-            (args.samples.is_some(), "--samples"),
-        ] {
-            if given {
-                remarks.push(format!(
-                    "{name} has no effect with --mode mean; add --mode sample or --mode average"
-                ));
-            }
-        }
-    } else if args.mode == Mode::Sample && !args.uncertainty && args.samples.is_some() {
-        remarks.push(
-            "--samples has no effect with --mode sample; add --mode average or --uncertainty"
-                .into(),
-        );
-    }
-    remarks
 }
 
 fn destination(out: &Path, single: bool) -> Result<Destination, Problem> {

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
-use trainer::{Event, Report};
+use trainer::{Event, Report, TrainConfig};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
-use crate::output::{Printer, path_text};
+use crate::output::{Printer, path_text, write_stdout};
+use crate::trace::Trace;
 use crate::train_setup::Setup;
 use crate::words::{count, shell_word};
-use crate::{INTERRUPTED, cancel, threads};
+use crate::{INTERRUPTED, cancel, threads, train_dry_run};
 
 /// JSON `finished`.
 #[derive(Serialize)]
@@ -34,12 +35,20 @@ struct Finished {
 /// Wrong usage or set-up, or a training run that cannot go on.
 pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
-    let printer = Printer::new("train", args.messages);
+    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    let printer = Printer::traced("train", args.messages, trace.clone());
     let Setup { config, remarks } = Setup::new(&args)?;
+    if args.print_config {
+        write_stdout(&config.to_toml()?);
+        return Ok(0);
+    }
     for remark in remarks {
         report(&printer, Event::Note(remark), None);
     }
     threads::limit(args.threads, &printer)?;
+    if args.dry_run {
+        return train_dry_run::run(&config, args.messages.json, &printer);
+    }
     cancel::install("step");
     let limit = args
         .time_limit
@@ -66,6 +75,9 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         }
     });
     printer.progress.finish();
+    if let Some(trace) = &trace {
+        end(trace, &printer);
+    }
     let outcome = outcome?;
     let finished = Finished {
         stopped_early: outcome.interrupted && outcome.step < config.steps,
@@ -82,7 +94,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
             "stopped after {} of {}; continue with: {}",
             finished.steps,
             count(config.steps, "step"),
-            resume_command(&args)
+            resume_command(&config)
         )
     } else if first == 0 {
         format!("trained {steps} in {seconds:.0} s")
@@ -100,6 +112,15 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     Ok(if finished.interrupted { INTERRUPTED } else { 0 })
 }
 
+/// Ends the trace and says where the time went. A run is no worse for a trace that could not be written.
+fn end(trace: &Trace, printer: &Printer) {
+    if let Err(problem) = trace.finish() {
+        printer.problem(&problem);
+    }
+    printer.status(&trace.table());
+    printer.data("trace", &json!({ "parts": trace.rows() }));
+}
+
 /// This program, as it was called.
 fn this_program() -> PathBuf {
     std::env::args_os()
@@ -108,11 +129,11 @@ fn this_program() -> PathBuf {
 }
 
 /// What to type to continue the run. Everything else stands in its folder.
-fn resume_command(args: &TrainArgs) -> String {
+fn resume_command(config: &TrainConfig) -> String {
     format!(
         "{} train --resume --out={}",
         shell_word(&this_program()),
-        shell_word(&args.out)
+        shell_word(&config.out)
     )
 }
 

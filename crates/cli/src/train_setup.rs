@@ -1,8 +1,8 @@
 //! From the options of `msdeblur train` to the configuration of a run.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use trainer::{TrainConfig, files};
+use trainer::{Draft, Setting, TrainConfig, files};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
@@ -19,47 +19,49 @@ impl Setup {
     /// The recipe, the file, or the configuration of the run that is resumed, with what was given besides.
     ///
     /// # Errors
-    /// A file that cannot be used, settings that contradict each other, or nothing to resume.
+    /// A file that cannot be used, settings that are wrong or contradict each other, or nothing to resume.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self, Problem> {
         let mut remarks = Vec::new();
-        let saved = args.out.join(files::CONFIG);
-        let planned = match (args.resume && saved.exists(), &args.config) {
-            (false, _) => None,
-            (true, None) => Some(TrainConfig::from_file(&saved)?),
-            // A file that was named serves also where that of the run is damaged.
-            (true, Some(_)) => TrainConfig::from_file(&saved).ok(),
-        };
-        let mut config = match (&args.config, &planned) {
-            (Some(path), _) => TrainConfig::from_file(path)?,
-            (None, Some(planned)) => {
+        let (mut draft, planned) = match (&args.config, resumed(args)?) {
+            (Some(path), _) => {
+                let draft = Draft::from_file(path, args.datasets.as_deref())?;
+                let out = args
+                    .out
+                    .clone()
+                    .or_else(|| draft.text("out").map(PathBuf::from));
+                // A file that was named serves also where that of the run is damaged.
+                let planned = out
+                    .filter(|_| args.resume)
+                    .and_then(|out| TrainConfig::from_file(&out.join(files::CONFIG)).ok());
+                (draft, planned)
+            }
+            (None, Some(saved)) => {
+                let planned = TrainConfig::from_file(&saved)?;
                 // Whoever repeats the first call with --resume has overlooked nothing.
                 if let Some(preset) = &args.preset
-                    && preset_config(args).model != planned.model
+                    && TrainConfig::preset(preset, Vec::new(), PathBuf::new())
+                        .is_none_or(|recipe| recipe.model != planned.model)
                 {
                     remarks.push(format!(
                         "--preset {preset} has no effect: the run goes on with {}",
                         saved.display()
                     ));
                 }
-                planned.clone()
+                (Draft::from_file(&saved, None)?, Some(planned))
             }
-            (None, None) => recipe(args, &saved)?,
+            (None, None) => {
+                let preset = args.preset.as_deref().unwrap_or("default");
+                (Draft::from_preset(preset)?, None)
+            }
         };
-        config.out.clone_from(&args.out);
-        if !args.photos.is_empty() {
-            config.photos.clone_from(&args.photos);
+        give_options(&mut draft, args)?;
+        for setting in &args.set {
+            draft.set(setting);
         }
-        let set = |field: &mut usize, value: Option<u32>| {
-            if let Some(value) = value {
-                *field = value as usize;
-            }
-        };
-        set(&mut config.batch, args.batch);
-        set(&mut config.crop, args.crop);
-        set(&mut config.validation_photos, args.validate_photos);
-        config.steps = args.steps.unwrap_or(config.steps);
-        config.seed = args.seed.unwrap_or(config.seed);
-        config.validate()?;
+        if args.print_config || args.dry_run {
+            fill_in(&mut draft, args);
+        }
+        let config = draft.finish()?;
         if let Some(planned) = planned.filter(|planned| planned.steps != config.steps) {
             remarks.push(format!(
                 "the run now ends after {} instead of {}",
@@ -71,26 +73,82 @@ impl Setup {
     }
 }
 
-/// The preset for a run that starts.
-fn recipe(args: &TrainArgs, saved: &Path) -> Result<TrainConfig, Problem> {
-    if args.resume && args.out.join(files::STATE).exists() {
-        return Err(Problem::new("missing, but the folder holds a saved run")
-            .at(saved)
-            .hint("put the configuration of that run there, or name it with --config"));
+/// The configuration of the run in the folder, where one is to be continued.
+fn resumed(args: &TrainArgs) -> Result<Option<PathBuf>, Problem> {
+    let Some(out) = args
+        .out
+        .as_ref()
+        .filter(|_| args.resume && args.config.is_none())
+    else {
+        return Ok(None);
+    };
+    let saved = out.join(files::CONFIG);
+    if saved.exists() {
+        return Ok(Some(saved));
     }
-    if args.photos.is_empty() {
+    if out.join(files::STATE).exists() {
+        return Err(Problem::new("missing, but the folder holds a saved run")
+            .at(&saved)
+            .hint("put the configuration of that run there, or name it as CONFIG"));
+    }
+    if args.photos.is_empty() && args.set.is_empty() {
         return Err(Problem::new("no run to continue in this folder")
-            .at(&args.out)
+            .at(out)
             .hint("check the spelling of --out, or start a run with --photos"));
     }
-    Ok(preset_config(args))
+    Ok(None)
 }
 
-fn preset_config(args: &TrainArgs) -> TrainConfig {
-    let (photos, out) = (args.photos.clone(), args.out.clone());
-    match args.preset.as_deref() {
-        Some("tiny") => TrainConfig::tiny(photos, out),
-        _ => TrainConfig::default_preset(photos, out),
+/// Options with a name of their own.
+fn give_options(draft: &mut Draft, args: &TrainArgs) -> Result<(), Problem> {
+    let text = |path: &PathBuf| {
+        let text = path.to_str().map(|text| Setting::String(text.to_owned()));
+        text.ok_or_else(|| {
+            Problem::new("the name is not Unicode, which a configuration must be").at(path)
+        })
+    };
+    if let Some(out) = &args.out {
+        draft.option("--out", "out", text(out)?);
+    }
+    if !args.photos.is_empty() {
+        let photos = args.photos.iter().map(text).collect::<Result<_, _>>()?;
+        draft.option("--photos", "photos", Setting::Array(photos));
+    }
+    if let Some(init) = &args.init {
+        draft.option("--init", "init", text(init)?);
+    }
+    for (option, key, value) in [
+        ("--steps", "steps", args.steps),
+        ("--batch", "batch", args.batch.map(u64::from)),
+        ("--crop", "crop", args.crop.map(u64::from)),
+        ("--seed", "seed", args.seed),
+        (
+            "--validate-photos",
+            "validation_photos",
+            args.validate_photos.map(u64::from),
+        ),
+    ] {
+        if let Some(value) = value {
+            let number = i64::try_from(value).map_err(|_| {
+                Problem::new(format!(
+                    "{option} is {value}, the largest that TOML can hold is {}",
+                    i64::MAX
+                ))
+            })?;
+            draft.option(&format!("{option}={value}"), key, Setting::Integer(number));
+        }
+    }
+    Ok(())
+}
+
+/// Names for folders that are not known yet, where nothing is written.
+fn fill_in(draft: &mut Draft, args: &TrainArgs) {
+    if !draft.has("out") {
+        draft.option("--out", "out", Setting::from("run"));
+    }
+    let data = ["photos", "photo_sets", "pairs"];
+    if args.print_config && !data.iter().any(|key| draft.has(key)) {
+        draft.option("--photos", "photos", Setting::Array(vec!["photos".into()]));
     }
 }
 
@@ -135,7 +193,7 @@ mod tests {
         let file = folder.path().join("config.toml");
         std::fs::write(&file, config.to_toml().expect("TOML")).expect("a file");
         let file = file.display().to_string();
-        let args = parse(&["--config", &file, "--out", "other", "--batch", "2"]);
+        let args = parse(&[&file, "--out", "other", "--batch", "2"]);
         assert_eq!(
             configuration(&args).expect("valid"),
             TrainConfig {
@@ -151,7 +209,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "stepps = 3").expect("a file");
-        let args = parse(&["--config", &file.display().to_string(), "--out", "run"]);
+        let args = parse(&[&file.display().to_string(), "--out", "run"]);
         let problem = configuration(&args).expect_err("unknown key");
         assert!(
             problem.message.contains("config.toml") && problem.hint.is_some(),
@@ -223,7 +281,7 @@ mod tests {
             ..planned
         };
         std::fs::write(&file, other.to_toml().expect("TOML")).expect("a file");
-        let typed = Setup::new(&parse(&["--out", &out, "--resume", "--config", &file]));
+        let typed = Setup::new(&parse(&["--out", &out, "--resume", &file]));
         let typed = typed.expect("valid");
         assert_eq!(typed.config, other);
         assert!(typed.remarks[0].contains("20 steps instead of 300"));

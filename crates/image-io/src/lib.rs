@@ -24,4 +24,4 @@ pub use error::{Cause, Error, IN_MEMORY, Result};
 pub use format::{Format, is_supported};
 pub use limits::Limits;
 pub use photo::{BitDepth, ColorModel, Photo, PhotoInfo};
-pub use write::write;
+pub use write::{write, write_bytes};

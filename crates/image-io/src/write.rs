@@ -30,6 +30,14 @@ pub fn write(path: &Path, photo: &Photo, options: &WriteOptions) -> Result<Vec<S
     Ok(encoded.notes)
 }
 
+/// Writes the bytes of a file, such as those of [`encode`](crate::encode()), as carefully as [`write`] does.
+///
+/// # Errors
+/// [`Error::Exists`], [`Error::NoFolder`], [`Error::NotAFile`], [`Error::Write`].
+pub fn write_bytes(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
+    write_whole(path, &check_target(path, overwrite)?, bytes, overwrite)
+}
+
 /// Refuses what must not be replaced before any work is done; returns the path behind a symbolic link.
 fn check_target(path: &Path, overwrite: bool) -> Result<PathBuf> {
     let Ok(metadata) = std::fs::metadata(path) else {

@@ -9,10 +9,6 @@ use std::sync::Arc;
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
 impl Cause {
-    #[cfg_attr(
-        not(feature = "torch"),
-        allow(dead_code, reason = "only files of weights have causes")
-    )]
     pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(error))
     }

@@ -117,6 +117,35 @@ pub enum Error {
         /// Smallest height and width that would do.
         needed: usize,
     },
+    /// There is no protocol of this name.
+    #[error("no metric protocol is called `{name}`; there are {}", crate::MetricProtocol::NAMES.join(", "))]
+    UnknownProtocol {
+        /// What was asked for.
+        name: String,
+    },
+    /// The images could not be moved onto each other.
+    #[error("the images cannot be aligned: {reason}")]
+    Alignment {
+        /// Why.
+        reason: &'static str,
+    },
+    /// Too few blocks of an image have statistics that NIQE can use.
+    #[error(
+        "NIQE needs {needed} blocks of 96 x 96 pixels with texture; the image of {height} x {width} pixels (height x width) \
+         has {blocks}, {usable} of them with texture"
+    )]
+    TooFewBlocks {
+        /// Height of the image, in pixels.
+        height: usize,
+        /// Width of the image, in pixels.
+        width: usize,
+        /// Blocks in the image.
+        blocks: usize,
+        /// Blocks with texture.
+        usable: usize,
+        /// Fewest blocks with texture.
+        needed: usize,
+    },
     /// A file of weights could not be read.
     #[error("{}: cannot be read", path.display())]
     Read {
@@ -173,6 +202,12 @@ pub enum Error {
         image: usize,
         /// Index of the feature.
         feature: usize,
+    },
+    /// A matrix is not the covariance of anything.
+    #[error("not a covariance: {problem}")]
+    NotACovariance {
+        /// What is wrong with it.
+        problem: String,
     },
     /// libtorch reported an error.
     #[error("libtorch")]

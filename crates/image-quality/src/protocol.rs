@@ -29,6 +29,17 @@ pub enum Colour {
     Luma,
 }
 
+/// Whether the first image is moved onto the second before they are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alignment {
+    /// Compared where they are.
+    None,
+    /// The first image is scaled in brightness and moved by the homography of largest correlation with the second (ECC, 100
+    /// steps, bicubic); only pixels that come from inside of it are compared. As `evaluation_RealBlur_ecc.py`.
+    EccHomography,
+}
+
 /// How the values of several images become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,6 +99,8 @@ pub struct MetricProtocol {
     pub colour: Colour,
     /// Pixels left out on each side of the image.
     pub border: usize,
+    /// Moving one image onto the other.
+    pub alignment: Alignment,
     /// How several images become one number.
     pub averaging: Averaging,
     /// Window and constants of SSIM.
@@ -97,27 +110,57 @@ pub struct MetricProtocol {
 }
 
 impl MetricProtocol {
+    /// The names that [`Self::by_name`] knows.
+    pub const NAMES: [&str; 3] = ["rgb", "basicsr-y", "realblur"];
+
+    /// The protocol of a name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProtocol`], which lists the names that there are.
+    pub fn by_name(name: &str) -> Result<Self> {
+        match name {
+            "rgb" => Ok(Self::rgb()),
+            "basicsr-y" => Ok(Self::basicsr_y()),
+            "realblur" => Ok(Self::realblur()),
+            _ => Err(Error::UnknownProtocol {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
     /// What most deblurring papers report: red, green and blue, rounded to 8 bits, no border left out.
     #[must_use]
     pub fn rgb() -> Self {
         Self {
-            name: "rgb-8bit".to_owned(),
+            name: "rgb".to_owned(),
             data_range: 255.0,
             rounding: Rounding::Whole,
             colour: Colour::Rgb,
             border: 0,
+            alignment: Alignment::None,
             averaging: Averaging::PerImageMean,
             kernel: SsimKernel::wang_2004(),
             direction: Direction::HigherIsBetter,
         }
     }
 
-    /// As [`Self::rgb`], on the luma alone.
+    /// As [`Self::rgb`], on the luma alone, which is not rounded: `calculate_psnr` and `calculate_ssim` of BasicSR 1.4.2
+    /// with `crop_border=0, test_y_channel=True`.
     #[must_use]
-    pub fn luma() -> Self {
+    pub fn basicsr_y() -> Self {
         Self {
-            name: "luma-8bit".to_owned(),
+            name: "basicsr-y".to_owned(),
             colour: Colour::Luma,
+            ..Self::rgb()
+        }
+    }
+
+    /// As [`Self::rgb`] after alignment: the numbers that papers report for RealBlur. The first image is the restored one.
+    #[must_use]
+    pub fn realblur() -> Self {
+        Self {
+            name: "realblur".to_owned(),
+            alignment: Alignment::EccHomography,
             ..Self::rgb()
         }
     }
@@ -176,10 +219,14 @@ impl fmt::Display for MetricProtocol {
             Direction::HigherIsBetter => "higher is better",
             Direction::LowerIsBetter => "lower is better",
         };
+        let alignment = match self.alignment {
+            Alignment::None => "",
+            Alignment::EccHomography => "aligned by ECC with a homography, ",
+        };
         let SsimKernel { window, sigma, .. } = self.kernel;
         write!(
             formatter,
-            "{}: {colour}, range 0 to {}, {rounding}, border {} px, SSIM window {window} x {window} Gaussian sigma \
+            "{}: {colour}, range 0 to {}, {rounding}, border {} px, {alignment}SSIM window {window} x {window} Gaussian sigma \
              {sigma}, {averaging}, {direction}",
             self.name, self.data_range, self.border
         )

@@ -3,9 +3,10 @@
 use ndarray::ArrayView3;
 use rayon::prelude::*;
 
+use crate::align::align;
 use crate::error::Result;
-use crate::protocol::MetricProtocol;
-use crate::samples::pair;
+use crate::protocol::{Alignment, MetricProtocol};
+use crate::samples::{Rows, pair};
 
 /// Peak signal-to-noise ratio in dB: `10 log10(data_range^2 / mean((a - b)^2))`, the mean over all pixels and, for
 /// RGB, all channels. Higher is better; positive infinity when nothing differs.
@@ -13,14 +14,19 @@ use crate::samples::pair;
 /// # Shapes
 /// Both images `[3, H, W]`, values in `[0, 1]`; see [`MetricProtocol`] for what is done with them.
 ///
+/// Where the protocol aligns, the first is the restored image and the second the sharp one.
+///
 /// # Errors
-/// An invalid protocol, different shapes, other than three channels, no pixel inside the border, or values that are
+/// Images that cannot be aligned where the protocol says so; an invalid protocol, different shapes, other than three channels, no pixel inside the border, or values that are
 /// not finite.
 pub fn psnr(
     a: ArrayView3<'_, f32>,
     b: ArrayView3<'_, f32>,
     protocol: &MetricProtocol,
 ) -> Result<f64> {
+    if protocol.alignment == Alignment::EccHomography {
+        return align(a, b, protocol)?.psnr();
+    }
     let [a, b] = pair(a, b, protocol, 1)?;
     let (planes, height, width) = (a.planes(), a.height(), a.width());
     let buffers = || (vec![0.0; width], vec![0.0; width]);

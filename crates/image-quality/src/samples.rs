@@ -74,25 +74,37 @@ pub(crate) fn check_image(image: &ArrayView3<'_, f32>, which: Which, needed: usi
     }
 }
 
-impl Samples<'_> {
-    /// Number of planes compared: three for RGB, one for luma.
-    pub(crate) fn planes(&self) -> usize {
+/// Rows of samples of one image.
+pub(crate) trait Rows: Sync {
+    /// Number of planes compared.
+    fn planes(&self) -> usize;
+    /// Pixels.
+    fn height(&self) -> usize;
+    /// Pixels.
+    fn width(&self) -> usize;
+    /// Writes one row of one plane.
+    fn row(&self, plane: usize, row: usize, target: &mut [f64]);
+}
+
+impl Rows for Samples<'_> {
+    /// Three for RGB, one for luma.
+    fn planes(&self) -> usize {
         match self.protocol.colour {
             Colour::Rgb => 3,
             Colour::Luma => 1,
         }
     }
 
-    pub(crate) fn height(&self) -> usize {
+    fn height(&self) -> usize {
         self.image.dim().1
     }
 
-    pub(crate) fn width(&self) -> usize {
+    fn width(&self) -> usize {
         self.image.dim().2
     }
 
-    /// Writes one row of one plane, in units of the data range.
-    pub(crate) fn row(&self, plane: usize, row: usize, target: &mut [f64]) {
+    /// In units of the data range.
+    fn row(&self, plane: usize, row: usize, target: &mut [f64]) {
         let range = self.protocol.data_range;
         match self.protocol.colour {
             Colour::Rgb => {
@@ -115,7 +127,9 @@ impl Samples<'_> {
             }
         }
     }
+}
 
+impl Samples<'_> {
     fn scaled(&self, value: f32) -> f64 {
         let range = self.protocol.data_range;
         let value = f64::from(value) * range;

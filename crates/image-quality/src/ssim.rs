@@ -4,9 +4,10 @@
 use ndarray::ArrayView3;
 use rayon::prelude::*;
 
+use crate::align::align;
 use crate::error::Result;
-use crate::protocol::{MetricProtocol, SsimKernel};
-use crate::samples::{Samples, pair};
+use crate::protocol::{Alignment, MetricProtocol, SsimKernel};
+use crate::samples::{Rows, pair};
 
 /// Rows of the result computed by one task. Fixed, so that sums do not depend on threads.
 const BAND: usize = 64;
@@ -22,31 +23,65 @@ const BAND: usize = 64;
 /// # Shapes
 /// Both images `[3, H, W]`, values in `[0, 1]`; see [`MetricProtocol`] for what is done with them.
 ///
+/// Where the protocol aligns, the first is the restored image and the second the sharp one.
+///
 /// # Errors
-/// An invalid protocol, different shapes, other than three channels, an inside smaller than the window, or values
+/// Images that cannot be aligned where the protocol says so; an invalid protocol, different shapes, other than three channels, an inside smaller than the window, or values
 /// that are not finite.
 pub fn ssim(
     a: ArrayView3<'_, f32>,
     b: ArrayView3<'_, f32>,
     protocol: &MetricProtocol,
 ) -> Result<f64> {
-    let window = protocol.kernel.window;
-    let [a, b] = pair(a, b, protocol, window)?;
-    let weights = window_weights(&protocol.kernel);
-    let constants =
-        [protocol.kernel.k1, protocol.kernel.k2].map(|k| (k * protocol.data_range).powi(2));
-    let rows = a.height() - window + 1;
-    let columns = a.width() - window + 1;
+    if protocol.alignment == Alignment::EccHomography {
+        return align(a, b, protocol)?.ssim(protocol);
+    }
+    let [a, b] = pair(a, b, protocol, protocol.kernel.window)?;
+    let value = mean([&a, &b], &protocol.kernel, protocol.data_range, None);
+    // Without a mask every place counts, and there is at least one.
+    Ok(value.unwrap_or(f64::NAN))
+}
+
+/// Mean over all places of the window, or over those whose middle is in the mask; `None` when there is none.
+/// The images are at least as large as the window.
+pub(crate) fn mean<R: Rows>(
+    images: [&R; 2],
+    kernel: &SsimKernel,
+    data_range: f64,
+    mask: Option<&[bool]>,
+) -> Option<f64> {
+    let window = kernel.window;
+    let weights = window_weights(kernel);
+    let constants = [kernel.k1, kernel.k2].map(|k| (k * data_range).powi(2));
+    let (planes, height, width) = (images[0].planes(), images[0].height(), images[0].width());
+    let rows = height - window + 1;
+    let columns = width - window + 1;
+    let radius = window / 2;
+    // The part of the mask that lies over one row of the result.
+    let mask = mask.map(|mask| {
+        move |row: usize| {
+            let start = (row + radius) * width + radius;
+            &mask[start..start + columns]
+        }
+    });
     let bands = rows.div_ceil(BAND);
-    let sums: Vec<f64> = (0..a.planes() * bands)
+    let sums: Vec<f64> = (0..planes * bands)
         .into_par_iter()
         .map(|index| {
             let first = index % bands * BAND;
             let last = (first + BAND).min(rows);
-            band_sum([&a, &b], index / bands, first..last, &weights, constants)
+            let rows = first..last;
+            band_sum(images, index / bands, rows, &weights, constants, &mask)
         })
         .collect();
-    Ok(sums.iter().sum::<f64>() / (a.planes() * rows * columns) as f64)
+    let count = match &mask {
+        None => rows * columns,
+        Some(mask) => {
+            let inside = |row| mask(row).iter().filter(|is_inside| **is_inside).count();
+            (0..rows).map(inside).sum()
+        }
+    };
+    (count > 0).then(|| sums.iter().sum::<f64>() / (planes * count) as f64)
 }
 
 /// Gaussian weights along one axis, summing to 1; the window is their outer product.
@@ -64,12 +99,13 @@ type Moments = [Vec<f64>; 4];
 
 /// Sum of SSIM over some rows of the result. Each input row is filtered across once; as many of these as the window
 /// is high are kept, and added up downwards.
-fn band_sum(
-    images: [&Samples<'_>; 2],
+fn band_sum<'m, R: Rows>(
+    images: [&R; 2],
     plane: usize,
     rows: std::ops::Range<usize>,
     weights: &[f64],
     [c1, c2]: [f64; 2],
+    mask: &Option<impl Fn(usize) -> &'m [bool]>,
 ) -> f64 {
     let width = images[0].width();
     let window = weights.len();
@@ -78,6 +114,7 @@ fn band_sum(
     let mut across: Vec<Moments> = (0..window).map(|_| empty()).collect();
     let mut down = empty();
     let mut raw: Moments = std::array::from_fn(|_| vec![0.0; width]);
+    let mut values = vec![0.0; columns];
     let mut sum = 0.0;
     for input in rows.start..rows.end + window - 1 {
         let [a, b, squares, products] = &mut raw;
@@ -106,11 +143,19 @@ fn band_sum(
             }
         }
         let [a, b, squares, products] = &down;
-        for (((a, b), square), product) in a.iter().zip(b).zip(squares).zip(products) {
+        let places = a.iter().zip(b).zip(squares).zip(products);
+        for ((((a, b), square), product), value) in places.zip(&mut values) {
             let (ab, power) = (a * b, a * a + b * b);
             let covariance = product - ab;
             let variances = square - power;
-            sum += (2.0 * ab + c1) * (2.0 * covariance + c2) / ((power + c1) * (variances + c2));
+            *value = (2.0 * ab + c1) * (2.0 * covariance + c2) / ((power + c1) * (variances + c2));
+        }
+        match mask {
+            None => sum += values.iter().sum::<f64>(),
+            Some(mask) => {
+                let inside = values.iter().zip(mask(row)).filter(|(_, inside)| **inside);
+                sum += inside.map(|(value, _)| value).sum::<f64>();
+            }
         }
     }
     sum

@@ -40,7 +40,7 @@ fn agrees_with_scikit_image() {
         for (name, expected) in protocols.as_object().expect("protocols") {
             let protocol = match name.as_str() {
                 "rgb" => MetricProtocol::rgb(),
-                "luma" => MetricProtocol::luma(),
+                "luma" => MetricProtocol::basicsr_y(),
                 "border_4" => MetricProtocol {
                     border: 4,
                     ..MetricProtocol::rgb()

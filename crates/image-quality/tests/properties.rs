@@ -57,7 +57,7 @@ fn decibels_by_hand() {
     let luma = psnr(
         level(0.0, 8).view(),
         level(255.0, 8).view(),
-        &MetricProtocol::luma(),
+        &MetricProtocol::basicsr_y(),
     )
     .expect("valid images");
     close(luma, 20.0 * (255.0_f64 / 219.0).log10());
@@ -239,7 +239,7 @@ fn bad_input_is_refused() {
 
 #[test]
 fn protocol_is_written_and_read() {
-    for protocol in [MetricProtocol::rgb(), MetricProtocol::luma()] {
+    for protocol in [MetricProtocol::rgb(), MetricProtocol::basicsr_y()] {
         protocol.validate().unwrap();
         let text = serde_json::to_string(&protocol).unwrap();
         assert_eq!(
@@ -253,7 +253,7 @@ fn protocol_is_written_and_read() {
     }
     assert_eq!(
         MetricProtocol::rgb().to_string(),
-        "rgb-8bit: RGB, range 0 to 255, rounded, border 0 px, SSIM window 11 x 11 Gaussian sigma 1.5, mean of images, \
+        "rgb: RGB, range 0 to 255, rounded, border 0 px, SSIM window 11 x 11 Gaussian sigma 1.5, mean of images, \
          higher is better"
     );
 }

@@ -1,9 +1,14 @@
 //! The training configuration: plain data, checked as a whole.
 
 mod check;
+mod draft;
+mod manifest;
+mod path;
 mod presets;
+mod problem;
+mod schema;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use blur_synth::BlurMix;
 use ms_guidance::GuidedUNetConfig;
@@ -13,9 +18,15 @@ use crate::noise_levels::NoiseLevelConfig;
 use crate::pair_folder::PairFolder;
 use crate::photo_folder::PhotoFolder;
 use crate::photos::CACHE_MEGABYTES;
+use crate::precision::Precision;
 use crate::{Error, Result};
 
-/// Version of the serialised form of [`TrainConfig`].
+pub use draft::Draft;
+pub use presets::PRESETS;
+pub use problem::{ConfigProblem, Place};
+
+/// Version of the serialised form of [`TrainConfig`]. A field that is new has a default that means what was done before, so that
+/// files of the same version without it give the same run; the number rises when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Loss on the network's prediction.
@@ -87,6 +98,13 @@ pub struct TrainConfig {
     /// Where noise levels are drawn from, besides `pure_noise_fraction`.
     #[serde(default)]
     pub noise_levels: NoiseLevelConfig,
+    /// γ of the min-SNR-γ weights of the loss (Hang 2023, arXiv 2303.09556); 5 there. Absent: every noise level weighs the same.
+    /// A weight falls with 1/σ̃², so with them `pure_noise_fraction` teaches next to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_snr_gamma: Option<f64>,
+    /// In which number format the network computes; weights and losses are float32.
+    #[serde(default)]
+    pub precision: Precision,
     /// Factor of the guidance loss L_guide.
     pub guidance_weight: f64,
     /// Weights w_s inside L_guide, finest scale first; missing ones count 1.
@@ -197,28 +215,6 @@ fn one_crop() -> usize {
 }
 
 impl TrainConfig {
-    /// Reads a TOML file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, has unknown or missing keys, or is invalid.
-    pub fn from_file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            action: "read the configuration",
-            source,
-        })?;
-        let config: Self = toml::from_str(&text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map_or(1, |before| before.lines().count().max(1));
-            Error::ConfigFile {
-                path: path.to_owned(),
-                problem: format!("line {line}: {}", error.message().replace('\n', " ")),
-            }
-        })?;
-        config.validate()?;
-        Ok(config)
-    }
-
     /// The TOML form.
     ///
     /// # Errors

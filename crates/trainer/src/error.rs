@@ -1,6 +1,8 @@
 //! What can go wrong in training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::config::{ConfigProblem, Place};
 
 /// Error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -12,13 +14,14 @@ pub enum Error {
         /// One sentence per problem.
         problems: Vec<String>,
     },
-    /// A configuration file cannot be parsed.
-    #[error("{}: {problem}", path.display())]
-    ConfigFile {
-        /// The file.
-        path: PathBuf,
-        /// The parser's message, with line and column.
-        problem: String,
+    /// A configuration cannot be put together from a file, options and settings; every problem is listed, each on a line of its own
+    /// if there are several.
+    #[error("{}", every(file.as_deref(), problems))]
+    Configuration {
+        /// The file, if there is one.
+        file: Option<PathBuf>,
+        /// What is wrong, and where.
+        problems: Vec<ConfigProblem>,
     },
     /// A folder with photographs cannot be read, or a run folder cannot be written.
     #[error("{}: cannot {action}", path.display())]
@@ -194,6 +197,23 @@ pub(crate) fn last_good(last: &Option<Saved>) -> String {
             format!("the last good state is {} of step {step}", path.display())
         }
         None => "no state was saved before".into(),
+    }
+}
+
+/// Problems with the file's name where it has to do with them.
+fn every(file: Option<&Path>, problems: &[ConfigProblem]) -> String {
+    let name = file.map(|file| file.display().to_string());
+    match (problems, name) {
+        ([one], Some(name)) if !matches!(one.place, Place::Setting(_)) => format!("{name}: {one}"),
+        ([one], _) => one.to_string(),
+        (many, name) => {
+            let name = name.unwrap_or_else(|| "the configuration".into());
+            let lines: Vec<String> = many
+                .iter()
+                .map(|problem| format!("\n  {problem}"))
+                .collect();
+            format!("{name}: {} problems{}", many.len(), lines.concat())
+        }
     }
 }
 

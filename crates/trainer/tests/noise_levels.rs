@@ -166,7 +166,8 @@ fn impossible_levels_are_named() {
             .err()
             .map_or_else(String::new, |error| error.to_string())
     };
-    let sr3 = "distribution = { kind = \"wavegrad\", timesteps = 2000, betas = { kind = \"sr3\" } }";
+    let sr3 =
+        "distribution = { kind = \"wavegrad\", timesteps = 2000, betas = { kind = \"sr3\" } }";
     // exp(Σ β / 2) is about 150.
     assert!(problems(sr3, 0.0).contains("model.sigma_max, where sampling starts, is 160"));
     assert_eq!(problems(sr3, 0.1), "");

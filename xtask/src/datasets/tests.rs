@@ -14,6 +14,7 @@ mod pip;
 mod server;
 mod transfer;
 mod verify;
+mod weights;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -83,7 +84,7 @@ fn png(width: u32, height: u32, seed: u8) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let mut zip = ZipWriter::new(&mut bytes);
     for (name, content) in entries {

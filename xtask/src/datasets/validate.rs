@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::GlobMatcher;
 
-use super::file_list::{FileList, Row, is_sha256};
+use super::file_list::{Convert, FileList, Row, is_sha256};
 use super::manifest::{
     Manifest, Member, Pairing, PairingRule, Role, SCHEMA_VERSION, Source, Split, is_inside,
 };
@@ -139,6 +139,9 @@ impl Problems {
                     self.say(place, &what);
                 }
                 self.file(place, &source.file);
+                if !source.file.ends_with(".whl") && !source.platforms.is_empty() {
+                    self.say(place, "platforms are those of wheels");
+                }
                 self.content(place, None, Some(&source.sha256));
                 self.members(place, &source.members);
             }
@@ -289,19 +292,33 @@ impl Problems {
                 if !parts.contains(&part.as_str()) {
                     strangers.insert(format!("part {part}"));
                 }
-                let converts = manifest
-                    .sources_of(part)
-                    .all(|source| matches!(source, Source::Deb(_)));
-                if row.convert.is_some() && !converts {
-                    self.say(
-                        &format!("list: {}", row.path),
-                        "only deb sources can convert",
-                    );
+                if let Some(convert) = row.convert {
+                    self.conversion(manifest, part, &row.path, convert);
                 }
             }
         }
         for stranger in strangers {
             self.say("list", &format!("{stranger} is not in the manifest"));
+        }
+    }
+
+    /// Photos are converted by sources of the kind deb, weights by those that fetch one archive.
+    fn conversion(&mut self, manifest: &Manifest, part: &str, path: &str, convert: Convert) {
+        let is_of_photos = convert.is_of_photos();
+        let can_convert = manifest.sources_of(part).all(|source| match source {
+            Source::Deb(_) => is_of_photos,
+            Source::Http(_) | Source::Pip(_) | Source::Local(_) => !is_of_photos,
+            Source::Huggingface(_) => false,
+        });
+        if !can_convert {
+            self.say(
+                &format!("list: {path}"),
+                if is_of_photos {
+                    "only deb sources can convert photos"
+                } else {
+                    "only http, pip and local sources can convert weights"
+                },
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the metrics that look through a network must say to be compared: LPIPS, DISTS, FID and KID.
+//! What the metrics that look through a network or a model must say to be compared: LPIPS, DISTS, NIQE, FID and KID.
 
 use std::fmt;
 
@@ -95,6 +95,19 @@ impl PerceptualProtocol {
         }
     }
 
+    /// NIQE as BasicSR computes it with `crop_border=0, convert_to='y'`; it needs no second image.
+    #[must_use]
+    pub fn niqe() -> Self {
+        Self {
+            input_range: [0.0, 255.0],
+            colour: Colour::Luma,
+            ..Self::new(
+                "niqe",
+                "pristine model of NIQE, 36 statistics of blocks of 96 x 96 px at two scales, no network",
+            )
+        }
+    }
+
     /// FID as "clean-fid" computes it.
     #[must_use]
     pub fn fid() -> Self {
@@ -139,7 +152,7 @@ impl fmt::Display for PerceptualProtocol {
         let [black, white] = self.input_range;
         write!(
             formatter,
-            "{}: {}, {colour}, {rounding}, border {} px, {resize}, network input {black} to {white}, ",
+            "{}: {}, {colour}, {rounding}, border {} px, {resize}, input {black} to {white}, ",
             self.name, self.network, self.border
         )?;
         match self.aggregation {

@@ -11,11 +11,19 @@ impl TrainConfig {
     /// [`Error::InvalidConfig`].
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
-        if let Err(error) = self.model.validate() {
-            problems.push(error.to_string());
+        match self.model.validate() {
+            Ok(()) => {}
+            Err(ms_guidance::Error::InvalidConfig { problems: of_model }) => {
+                problems.extend(of_model.iter().map(|problem| format!("model: {problem}")));
+            }
+            Err(other) => problems.push(other.to_string()),
         }
-        if let Err(error) = self.blur.validate() {
-            problems.push(error.to_string());
+        match self.blur.validate() {
+            Ok(()) => {}
+            Err(blur_synth::Error::InvalidParameters { problems: of_blur }) => {
+                problems.extend(of_blur.iter().map(|problem| format!("blur: {problem}")));
+            }
+            Err(other) => problems.push(other.to_string()),
         }
         problems.extend(
             self.noise_levels
@@ -36,6 +44,10 @@ impl TrainConfig {
         check(
             !self.photos.is_empty() || !self.photo_sets.is_empty() || !self.pairs.is_empty(),
             "photos, photo_sets or pairs: at least one folder is needed".into(),
+        );
+        check(
+            !self.out.as_os_str().is_empty(),
+            "out is empty: where shall the run go?".into(),
         );
         check(
             self.loader_threads <= 1024,
@@ -134,6 +146,12 @@ impl TrainConfig {
             self.max_nonfinite_steps >= 1,
             "max_nonfinite_steps must be at least 1".into(),
         );
+        if let Some(gamma) = self.min_snr_gamma {
+            check(
+                gamma.is_finite() && gamma > 0.0,
+                format!("min_snr_gamma is {gamma}, it must be above 0"),
+            );
+        }
         if let Some(micro_batch) = self.micro_batch {
             check(
                 self.batch.checked_rem(micro_batch) == Some(0),

@@ -164,6 +164,9 @@ fn convert_to(row: &Row, convert: Convert, bytes: &[u8]) -> Result<Vec<u8>> {
             photo.resized(width as usize, height as usize)
         }
         (Convert::Resize, ..) => anyhow::bail!("{} has no width and height in the list", row.path),
+        (Convert::Lpips | Convert::StateDict | Convert::Npz, ..) => {
+            anyhow::bail!("{} is made of weights, not of a photo", row.path)
+        }
     };
     photo.encode(format)
 }

@@ -1,0 +1,179 @@
+//! One method on all pictures.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::deconvolve;
+use super::evaluate::{self, Line, Outcome, Restorer, Settings, Watch};
+use super::folder;
+use super::methods::{Planned, Work};
+use super::pairs::{self, Condition};
+use super::results::Metric;
+use crate::report::say;
+use crate::suite::Protocol;
+
+/// Folder of restored pictures in that of the run.
+pub(crate) const RESTORED: &str = "restored";
+/// Folder of what is kept between runs.
+const WORK: &str = "work";
+
+/// What a method reached.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) planned: Planned,
+    /// By `DOMAIN/CONDITION/NAME`; nothing for conditions that it cannot be asked for.
+    pub(crate) pictures: BTreeMap<String, Outcome>,
+    /// What the numbers mean, for each protocol.
+    pub(crate) metrics: BTreeMap<&'static str, BTreeMap<String, Metric>>,
+}
+
+/// Whether the method can be asked for a condition; if not, why.
+pub(crate) fn not_applicable(planned: &Planned, condition: &Condition) -> Option<&'static str> {
+    match planned.work {
+        Work::Classical(_) if condition.real => Some("the blur is real, nobody knows its kernel"),
+        Work::Classical(_) if !condition.one_kernel => Some("the blur is not one kernel"),
+        _ => None,
+    }
+}
+
+/// `DOMAIN/CONDITION/NAME`.
+pub(crate) fn full_name(condition: &Condition, name: &str) -> String {
+    format!("{}/{name}", condition.id())
+}
+
+/// Restores all pictures of the conditions by a method and scores them; `out` is the folder of the run, absolute, `what` how to
+/// call this step.
+///
+/// # Errors
+/// Whatever keeps the method from its end; a picture that fails does not.
+pub(crate) fn measure(
+    planned: Planned,
+    conditions: &[Condition],
+    settings: &Settings,
+    out: &Path,
+    what: &str,
+) -> Result<Measured> {
+    let name = planned.method.name.clone();
+    let work = out.join(WORK).join(&name);
+    let place = out.join(RESTORED).join(&name);
+    let mut pictures = BTreeMap::new();
+    let mut seconds = BTreeMap::new();
+    let applicable: Vec<&Condition> = conditions
+        .iter()
+        .filter(|condition| not_applicable(&planned, condition).is_none())
+        .collect();
+    // Where a picture lies that is not restored by the program itself.
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    match &planned.work {
+        Work::Input | Work::Model(_) => {}
+        Work::Classical(method) => {
+            let tasks: Vec<deconvolve::Task<'_>> = each(&applicable)
+                .map(|(condition, pair)| deconvolve::Task {
+                    name: full_name(condition, &pair.name),
+                    pair,
+                })
+                .collect();
+            say(format!("{what}: restoring {} pictures", tasks.len()));
+            for (name, restored) in
+                deconvolve::run(*method, &tasks, &place, &work.join("restored.jsonl"))?
+            {
+                match restored {
+                    Ok((file, time)) => {
+                        seconds.insert(name.clone(), time);
+                        files.insert(name, file);
+                    }
+                    Err(error) => {
+                        pictures.insert(name, Outcome::Failed(error));
+                    }
+                }
+            }
+        }
+        Work::Folder(folder) => {
+            // Below the folder of the run, where the report looks for pictures.
+            pairs::link(folder, &place)?;
+            for (condition, pair) in each(&applicable) {
+                let name = full_name(condition, &pair.name);
+                let file = folder::file(&place, condition, &pair.name);
+                match folder::problem(&file, &pair.sharp) {
+                    None => {
+                        files.insert(name, file);
+                    }
+                    Some(error) => {
+                        pictures.insert(name, Outcome::Failed(error));
+                    }
+                }
+            }
+        }
+    }
+    for (name, outcome) in &pictures {
+        if let Outcome::Failed(error) = outcome {
+            say(format!("{what}: {name} failed: {error}"));
+        }
+    }
+    let mut lines: BTreeMap<&'static str, (Protocol, Vec<Line>)> = BTreeMap::new();
+    for (condition, pair) in each(&applicable) {
+        let name = full_name(condition, &pair.name);
+        if pictures.contains_key(&name) {
+            continue;
+        }
+        let (blurry, restored) = match &planned.work {
+            Work::Model(_) => (Some(pair.blurry.clone()), None),
+            Work::Input => (None, Some(pair.blurry.clone())),
+            _ => (None, files.get(&name).cloned()),
+        };
+        let line = Line {
+            name,
+            sharp: pair.sharp.clone(),
+            blurry,
+            restored,
+        };
+        let protocol = condition.protocol;
+        let (_, lines) = lines
+            .entry(protocol.name())
+            .or_insert_with(|| (protocol, Vec::new()));
+        lines.push(line);
+    }
+    let restorer = match (&planned.work, &planned.method.options) {
+        (Work::Model(checkpoint), Some(options)) => Some(Restorer {
+            checkpoint: checkpoint.as_deref(),
+            options,
+            save: &place,
+        }),
+        _ => None,
+    };
+    let mut metrics = BTreeMap::new();
+    for (key, (protocol, mut lines)) in lines {
+        lines.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut watch = Watch::new(what.to_owned(), &lines);
+        let scores = evaluate::evaluate(
+            settings,
+            protocol,
+            restorer.as_ref(),
+            &lines,
+            &work,
+            &mut watch,
+        )?;
+        metrics.insert(key, scores.metrics);
+        pictures.extend(scores.pictures);
+    }
+    for (name, time) in seconds {
+        if let Some(Outcome::Scored { seconds, .. }) = pictures.get_mut(&name) {
+            *seconds = time;
+        }
+    }
+    Ok(Measured {
+        planned,
+        pictures,
+        metrics,
+    })
+}
+
+fn each<'a>(
+    conditions: &'a [&'a Condition],
+) -> impl Iterator<Item = (&'a Condition, &'a pairs::Pair)> {
+    conditions
+        .iter()
+        .flat_map(|condition| condition.pairs.iter().map(move |pair| (*condition, pair)))
+}

@@ -1,0 +1,156 @@
+//! Perception against distortion (Blau & Michaeli 2018): LPIPS against PSNR, a point for each method, a line through the numbers of steps.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::{Chart, FAINT, INK, anchored, colour, draw, legend, letters, range, tick};
+use crate::bench_ood::results::Results;
+use crate::bench_ood::statistics::Analysis;
+
+struct Point<'a> {
+    method: &'a str,
+    psnr: f64,
+    lpips: f64,
+    /// Curve and step.
+    curve: Option<(&'a str, u32)>,
+}
+
+/// The plot over the conditions in or out of domain; `None` without both metrics. Conditions that a method lacks, or whose mean is
+/// infinite for one, are left out for all methods, so that all points speak of the same pictures.
+///
+/// # Errors
+/// When drawing fails.
+pub(crate) fn perception(
+    results: &Results,
+    analysis: &Analysis,
+    in_domain: bool,
+) -> Result<Option<Chart>> {
+    let (points, conditions) = points(results, analysis, in_domain);
+    if points.len() < 2 {
+        return Ok(None);
+    }
+    let across = range(points.iter().map(|point| point.lpips), None);
+    let up = range(points.iter().map(|point| point.psnr), None);
+    let names: Vec<&str> = points.iter().map(|point| point.method).collect();
+    let svg = draw(300, |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(8)
+            .set_label_area_size(LabelAreaPosition::Bottom, 36)
+            .set_label_area_size(LabelAreaPosition::Left, 48)
+            .build_cartesian_2d(across.clone(), up.clone())?;
+        chart
+            .configure_mesh()
+            .x_labels(5)
+            .y_labels(6)
+            .x_label_formatter(&tick(across.end - across.start))
+            .y_label_formatter(&tick(up.end - up.start))
+            .x_desc("LPIPS (left: looks closer)")
+            .y_desc("PSNR in dB")
+            .axis_desc_style(letters(INK))
+            .label_style(letters(INK))
+            .axis_style(FAINT)
+            .bold_line_style(FAINT)
+            .light_line_style(TRANSPARENT)
+            .draw()?;
+        let mut curves: BTreeMap<&str, Vec<(u32, f64, f64)>> = BTreeMap::new();
+        for point in &points {
+            if let Some((curve, steps)) = point.curve {
+                curves
+                    .entry(curve)
+                    .or_default()
+                    .push((steps, point.lpips, point.psnr));
+            }
+        }
+        for mut curve in curves.into_values() {
+            curve.sort_by_key(|point| point.0);
+            let line = curve.iter().map(|&(_, lpips, psnr)| (lpips, psnr));
+            chart.draw_series(LineSeries::new(line, INK.stroke_width(1)))?;
+        }
+        for (index, point) in points.iter().enumerate() {
+            let at = (point.lpips, point.psnr);
+            chart.draw_series([Circle::new(at, 4, colour(index).filled())])?;
+            if let Some((_, steps)) = point.curve {
+                chart.draw_series([EmptyElement::at(at)
+                    + Text::new(
+                        steps.to_string(),
+                        (0, -6),
+                        anchored(INK, HPos::Center, VPos::Bottom),
+                    )])?;
+            }
+        }
+        Ok(())
+    })?;
+    let place = if in_domain {
+        "In domain"
+    } else {
+        "Out of domain"
+    };
+    let numbers: Vec<String> = points
+        .iter()
+        .map(|point| format!("{} {:.2} dB, {:.4}", point.method, point.psnr, point.lpips))
+        .collect();
+    Ok(Some(Chart {
+        title: place.to_owned(),
+        description: format!(
+            "PSNR and LPIPS as means over {conditions} conditions: {}. Numbers at points are steps.",
+            numbers.join("; ")
+        ),
+        svg,
+        legend: legend(&names),
+    }))
+}
+
+fn points<'a>(
+    results: &'a Results,
+    analysis: &Analysis,
+    in_domain: bool,
+) -> (Vec<Point<'a>>, usize) {
+    let mean = |method: &str, condition: usize, metric: &str| {
+        let mean = analysis.level(method, condition, metric)?.mean?.value;
+        mean.is_finite().then_some(mean)
+    };
+    let has = |method: &str, condition: usize| {
+        mean(method, condition, "psnr").is_some() && mean(method, condition, "lpips").is_some()
+    };
+    // An oracle that is defined for some blurs only would take the other conditions from all.
+    let limited = |name: &str| {
+        results
+            .not_applicable
+            .iter()
+            .any(|other| other.method == name)
+    };
+    let methods: Vec<_> = results
+        .methods
+        .iter()
+        .filter(|method| !limited(&method.name))
+        .collect();
+    let conditions: Vec<usize> = (0..results.conditions.len())
+        .filter(|&index| results.conditions[index].in_domain == in_domain)
+        .filter(|&index| methods.iter().all(|method| has(&method.name, index)))
+        .collect();
+    if conditions.is_empty() {
+        return (Vec::new(), 0);
+    }
+    let over = |method: &str, metric: &str| {
+        let values = conditions
+            .iter()
+            .filter_map(|&condition| mean(method, condition, metric));
+        values.sum::<f64>() / conditions.len() as f64
+    };
+    let points = methods
+        .iter()
+        .map(|method| Point {
+            method: &method.name,
+            psnr: over(&method.name, "psnr"),
+            lpips: over(&method.name, "lpips"),
+            curve: method
+                .curve
+                .as_deref()
+                .zip(method.options.as_ref().and_then(|options| options.steps)),
+        })
+        .collect();
+    (points, conditions.len())
+}

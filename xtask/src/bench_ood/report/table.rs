@@ -1,0 +1,219 @@
+//! Tables of the page.
+
+use super::super::numbers::{Style, counted, metric_name, probability};
+use super::super::results::Results;
+use super::super::statistics::{Analysis, ComparisonKind, Pooled, Verdict};
+use super::super::tables::shown_method;
+use super::escape::escape;
+
+/// How many of the worst pictures are listed.
+const WORST: usize = 10;
+
+/// A table that can be scrolled sideways on a phone. Cells are HTML already.
+pub(super) fn table(caption: &str, header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut html = format!(
+        "<div class=\"table\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
+        escape(caption)
+    );
+    for name in header {
+        html.push_str(&format!("<th scope=\"col\">{}</th>", escape(name)));
+    }
+    html.push_str("</tr></thead><tbody>\n");
+    for row in rows {
+        html.push_str("<tr>");
+        for (index, cell) in row.iter().enumerate() {
+            html.push_str(&if index == 0 {
+                format!("<th scope=\"row\">{cell}</th>")
+            } else {
+                format!("<td>{cell}</td>")
+            });
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+    html
+}
+
+fn verdict(verdict: Verdict) -> String {
+    let class = match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Undecided | Verdict::TooFew => "undecided",
+    };
+    format!("<span class=\"verdict {class}\">{verdict}</span>")
+}
+
+/// Gains in domain and out of domain, of one kind of comparison.
+pub(super) fn summary(results: &Results, analysis: &Analysis, kind: ComparisonKind) -> String {
+    let mut html = String::new();
+    for metric in super::sentences::metrics(results) {
+        let style = Style::of(&results.metrics[metric]);
+        let pool = |pool: &Option<Pooled>| {
+            pool.as_ref().map_or("–".to_owned(), |pool| {
+                format!(
+                    "{}<br>{}",
+                    escape(&style.gain_with_interval(&pool.gain)),
+                    verdict(pool.verdict)
+                )
+            })
+        };
+        let rows: Vec<Vec<String>> = analysis
+            .comparisons
+            .iter()
+            .filter(|other| other.kind == kind && other.metric == metric)
+            .map(|other| {
+                let label = match kind {
+                    ComparisonKind::Gain => shown_method(results, &other.method),
+                    ComparisonKind::Guidance => format!("{} − {}", other.method, other.reference),
+                };
+                vec![
+                    escape(&label),
+                    pool(&other.in_domain),
+                    pool(&other.out_of_domain),
+                    other.gap.map_or("–".to_owned(), |gap| {
+                        escape(&style.gain_with_interval(&gap))
+                    }),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let caption = match kind {
+            ComparisonKind::Gain => format!("Mean gain of {} over the input", metric_name(metric)),
+            ComparisonKind::Guidance => format!("Mean gain of {} by guidance", metric_name(metric)),
+        };
+        html.push_str(&table(
+            &caption,
+            &["method", "in domain", "out of domain", "gap"],
+            &rows,
+        ));
+    }
+    html
+}
+
+/// All numbers of a condition.
+pub(super) fn condition(results: &Results, analysis: &Analysis, index: usize) -> String {
+    let about = &results.conditions[index];
+    let mut html = String::new();
+    for metric in super::sentences::metrics(results) {
+        let style = Style::of(&results.metrics[metric]);
+        let rows: Vec<Vec<String>> = results
+            .methods
+            .iter()
+            .filter_map(|method| {
+                let level = analysis.level(&method.name, index, metric)?;
+                let mut mean = level.mean.map_or("–".to_owned(), |mean| {
+                    format!(
+                        "{} <small>({})</small>",
+                        escape(&style.value_with_interval(&mean)),
+                        counted(mean.count, "picture")
+                    )
+                });
+                if level.missing > 0 {
+                    mean.push_str(&format!(" <small>{} failed</small>", level.missing));
+                }
+                if level.infinite > 0 {
+                    mean.push_str(&format!(
+                        " <small>{} equal to the truth</small>",
+                        level.infinite
+                    ));
+                }
+                let gains = [ComparisonKind::Gain, ComparisonKind::Guidance].map(|kind| {
+                    let comparison = analysis.comparison(kind, &method.name, metric)?;
+                    comparison
+                        .conditions
+                        .iter()
+                        .find(|row| row.condition == index)
+                });
+                let mut row = vec![escape(&shown_method(results, &method.name)), mean];
+                row.extend(gains.map(|gain| {
+                    gain.map_or("–".to_owned(), |gain| {
+                        format!(
+                            "{}<br><small>{} better, {} equal, {} worse; p {}, Holm {}</small><br>{}",
+                            escape(&style.gain_with_interval(&gain.gain)),
+                            gain.counts[0],
+                            gain.counts[1],
+                            gain.counts[2],
+                            escape(&probability(gain.p)),
+                            escape(&probability(gain.adjusted_p)),
+                            verdict(gain.verdict)
+                        )
+                    })
+                }));
+                Some(row)
+            })
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        html.push_str(&table(
+            &format!("{} on {}", metric_name(metric), about.id),
+            &["method", "mean", "gain over the input", "gain by guidance"],
+            &rows,
+        ));
+        if let Some(protocol) = about.protocols.get(metric) {
+            html.push_str(&format!("<p><small>{}</small></p>\n", escape(protocol)));
+        }
+    }
+    let sets: Vec<Vec<String>> = results
+        .sets
+        .iter()
+        .filter(|set| set.condition == about.id)
+        .map(|set| {
+            let deviation = set.std.map_or(String::new(), |std| format!(" ± {std:.4}"));
+            vec![
+                escape(&set.method),
+                metric_name(&set.metric),
+                format!("{:.4}{deviation}", set.value),
+            ]
+        })
+        .collect();
+    if !sets.is_empty() {
+        let caption = format!("Metrics of the whole set {}", about.id);
+        html.push_str(&table(&caption, &["method", "metric", "value"], &sets));
+    }
+    for entry in results
+        .not_applicable
+        .iter()
+        .filter(|entry| entry.condition == about.id)
+    {
+        html.push_str(&format!(
+            "<p><small>{} is not applicable: {}.</small></p>\n",
+            escape(&entry.method),
+            escape(&entry.reason)
+        ));
+    }
+    html
+}
+
+/// The pictures on which a method gains least, by name, for each of the first two metrics.
+pub(super) fn worst(results: &Results, analysis: &Analysis, method: &str) -> String {
+    let mut html = String::new();
+    for metric in super::sentences::metrics(results).into_iter().take(2) {
+        let style = Style::of(&results.metrics[metric]);
+        let Some(gain) = analysis.comparison(ComparisonKind::Gain, method, metric) else {
+            continue;
+        };
+        let rows: Vec<Vec<String>> = gain
+            .pairs
+            .iter()
+            .take(WORST)
+            .map(|pair| {
+                vec![
+                    escape(&pair.name),
+                    escape(&results.conditions[pair.condition].id),
+                    style.value(pair.reference),
+                    style.value(pair.value),
+                    style.gain(pair.gain),
+                ]
+            })
+            .collect();
+        html.push_str(&table(
+            &format!("Smallest gains of {} with {method}", metric_name(metric)),
+            &["picture", "condition", "input", "restored", "gain"],
+            &rows,
+        ));
+    }
+    html
+}

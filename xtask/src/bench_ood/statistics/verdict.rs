@@ -1,0 +1,108 @@
+//! One word for a comparison.
+
+use std::fmt;
+
+use super::bootstrap::Estimate;
+
+/// A difference with an adjusted p above this is not called one.
+pub(crate) const LEVEL: f64 = 0.05;
+
+/// What may be said about a gain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The interval lies above 0 and the corrected test agrees.
+    Better,
+    /// The interval lies below 0 and the corrected test agrees.
+    Worse,
+    /// Neither can be said.
+    Undecided,
+    /// Neither could be said whatever the numbers were: so few pictures among so many conditions reach no such p.
+    TooFew,
+}
+
+impl Verdict {
+    /// Of a gain, where positive is better. `least` is the smallest adjusted p that so many pictures could have reached.
+    pub(super) fn of(gain: &Estimate, adjusted_p: Option<f64>, least: f64) -> Self {
+        // An interval that touches 0 does not leave it out.
+        let sign = match gain.interval {
+            Some([low, _]) if low > 0.0 => Self::Better,
+            Some([_, high]) if high < 0.0 => Self::Worse,
+            _ => Self::Undecided,
+        };
+        match adjusted_p {
+            Some(p) if p <= LEVEL => sign,
+            _ if least > LEVEL => Self::TooFew,
+            _ => Self::Undecided,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Undecided => "undecided",
+            Self::TooFew => "undecided (too few pictures)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gain(low: f64, high: f64) -> Estimate {
+        Estimate {
+            value: 0.5 * (low + high),
+            interval: Some([low, high]),
+            count: 12,
+        }
+    }
+
+    #[test]
+    fn nothing_is_better_whose_interval_touches_zero() {
+        assert_eq!(
+            Verdict::of(&gain(0.0, 1.0), Some(1e-9), 1e-9),
+            Verdict::Undecided
+        );
+        assert_eq!(
+            Verdict::of(&gain(-1.0, -0.0), Some(1e-9), 1e-9),
+            Verdict::Undecided
+        );
+        assert_eq!(
+            Verdict::of(&gain(-0.1, 1.0), Some(1e-9), 1e-9),
+            Verdict::Undecided
+        );
+        assert_eq!(
+            Verdict::of(&gain(0.1, 1.0), Some(0.05), 1e-9),
+            Verdict::Better
+        );
+        assert_eq!(
+            Verdict::of(&gain(-1.0, -0.1), Some(0.05), 1e-9),
+            Verdict::Worse
+        );
+    }
+
+    #[test]
+    fn nothing_is_better_whose_test_disagrees() {
+        assert_eq!(
+            Verdict::of(&gain(0.1, 1.0), Some(0.050_001), 0.01),
+            Verdict::Undecided
+        );
+        assert_eq!(Verdict::of(&gain(0.1, 1.0), None, 0.01), Verdict::Undecided);
+        assert_eq!(
+            Verdict::of(&gain(0.1, 1.0), Some(0.5), 0.5),
+            Verdict::TooFew
+        );
+        let without = Estimate {
+            value: 3.0,
+            interval: None,
+            count: 1,
+        };
+        assert_eq!(
+            Verdict::of(&without, Some(0.001), 0.0001),
+            Verdict::Undecided
+        );
+    }
+}
