@@ -2,85 +2,23 @@
 """Times the same checkpoint here and in PyTorch, in turn in one run, and checks that both give the same numbers.
 
 Forward: one pass of the diffusion network, guidance features given. Restoration: guidance, initial noise, Euler steps, pixels to pixels.
+`train`: whole training steps on one batch, see compare_training.py.
 A ratio above 1 means that ours is faster. Needs torch 2.11, diffusers, numpy and safetensors; our side is built with cargo.
 """
 
 import argparse
-import json
 import pathlib
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+import compare_training
 import reference_model
+from side_by_side import ROOT, Ours, cargo_run, in_turn, relative, report, timed
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 SEED = 7
-
-
-class Ours:
-    """Our program; see src/bin/forward_timer.rs."""
-
-    def __init__(self, program, checkpoint, threads, folder):
-        self.folder = folder
-        self.runs = 0
-        self.process = subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ask(do="load", checkpoint=str(checkpoint), threads=threads)
-
-    def ask(self, **request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline() or '{"error": "our program ended"}')
-        if "error" in answer:
-            sys.exit(f"forward_timer: {answer['error']}")
-        return answer["seconds"]
-
-    def run(self, inputs, **request):
-        """Output and seconds of the first repeat, and a function that times one more."""
-        self.runs += 1
-        paths = self.folder / f"inputs-{self.runs}.safetensors", self.folder / f"outputs-{self.runs}.safetensors"
-        save_file({name: value.contiguous() for name, value in inputs.items()}, paths[0])
-        request |= {"inputs": str(paths[0])}
-        self.ask(**request, outputs=str(paths[1]), repeats=1)
-        return load_file(paths[1])["output"], lambda: self.ask(**request, repeats=1)[0]
-
-
-def timed(run):
-    def one():
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    return one
-
-
-def in_turn(contestants, rounds):
-    """Medians of `rounds` times each, taken A B C, C B A, A B C, … so that a drift of the machine's speed hits all alike."""
-    seconds = {name: [] for name in contestants}
-    for turn in range(rounds):
-        for name in list(contestants)[:: 1 if turn % 2 == 0 else -1]:
-            # The threads of the one before go to sleep first.
-            time.sleep(0.05)
-            seconds[name].append(contestants[name]())
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def report(title, error, tolerance, seconds):
-    others = "  ".join(f"{name} {value * 1e3:9.1f} ms" for name, value in seconds.items())
-    ratios = "  ".join(f"{name}/ours {seconds[name] / seconds['ours']:.3f}" for name in seconds if name != "ours")
-    print(f"{title:34} error {error:.1e}   {others}   {ratios}", flush=True)
-    if not error <= tolerance:
-        sys.exit(f"{title}: the outputs differ by {error:.1e} of the largest value, more than {tolerance:.0e}")
-
-
-def relative(got, want):
-    # A model that was never trained gives zeros on both sides.
-    return ((got - want).abs().max() / want.abs().max().clamp_min(1e-12)).item()
 
 
 def bfloat16_in_hardware():
@@ -159,25 +97,32 @@ def compile_model(model):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=["restore", "train"], default="restore", help="what is compared (default: %(default)s)")
     parser.add_argument("--checkpoint", type=pathlib.Path, default=ROOT / "crates/deblur/model/default.safetensors",
                         help="safetensors checkpoint (default: the shipped model)")
     parser.add_argument("--program", nargs="+", metavar="PART", help="our timer, if it is built already",
-                        default=["cargo", "run", "--release", "--quiet", "--package", "integration-benches", "--bin", "forward_timer"])
+                        default=None)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="for both sides (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], metavar="PIXELS", help="sides of the squares")
     parser.add_argument("--rounds", type=int, default=7, help="times per contestant; medians are shown (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=10, help="Euler steps of the restoration at the first size; at the second it is the mean, one step (default: %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes to start")
+    parser.add_argument("--batch", type=int, default=16, help="crops of a training step (default: %(default)s)")
+    parser.add_argument("--crop", type=int, default=64, metavar="PIXELS", help="side of a crop in training (default: %(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     checkpoint = arguments.checkpoint.resolve()
+    if arguments.what == "train":
+        compare_training.main(arguments, checkpoint)
+        return
     model, description = reference_model.load_checkpoint(checkpoint)
     model = model.to(memory_format=torch.channels_last)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{description['provenance']['name'] or checkpoint.name}: {parameters} parameters; torch {torch.__version__}, "
           f"{arguments.threads} threads, {torch.backends.cpu.get_cpu_capability()}, medians of {arguments.rounds}")
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        ours = Ours(arguments.program, checkpoint, arguments.threads, pathlib.Path(folder))
+        program = arguments.program or cargo_run("forward_timer")
+        ours = Ours(program, pathlib.Path(folder), checkpoint=str(checkpoint), threads=arguments.threads)
         compiled = None if arguments.no_compile else compile_model(model)
         for side in arguments.sizes:
             forward(ours, model, compiled, side, torch.float32, arguments.rounds)
@@ -189,8 +134,7 @@ def main():
                 forward(ours, model, None, side, torch.bfloat16, arguments.rounds)
         else:
             print("bfloat16: this processor does not compute it in hardware, so it is not compared")
-        ours.process.stdin.close()
-        ours.process.wait()
+        ours.end()
 
 
 if __name__ == "__main__":

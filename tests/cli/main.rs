@@ -13,6 +13,7 @@ mod outputs;
 mod pictures;
 mod train;
 mod train_setup;
+mod train_trace;
 mod usage;
 
 use integration_tests::{Folder, Outcome, msdeblur};

@@ -195,7 +195,6 @@ fn merge(arguments: &Arguments) -> Result<usize> {
 
 /// Writes all that is read by people, and prints the summary.
 fn finish(results: &Results, out: &Path, start: Instant) -> Result<()> {
-    synth::record::write(&out.join(merge::RESULTS), results)?;
     let summary = outputs::write(results, out)?;
     workspace::print_line(summary.trim_end());
     say(format!(

@@ -5,6 +5,7 @@ mod restoration;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 pub(crate) use evaluate::EvaluateArgs;
@@ -160,7 +161,7 @@ Examples:
   msdeblur train mine.toml --init runs/full/model.safetensors --set freeze=guidance. --out runs/tuned
 
 With --json, every line on stdout is one object with `version` (1), `type` and `data`; the types are `started`, `step`, `validation`,
-`checkpoint`, `note` and `finished`, or `dry_run` alone.
+`checkpoint`, `note`, `trace` (with --trace) and `finished`, or `dry_run` alone.
 
 Exit codes: 0 trained to the end or to the time limit, 2 wrong usage or set-up, 130 interrupted (resume with --resume).")]
 pub(crate) struct TrainArgs {
@@ -256,6 +257,10 @@ pub(crate) struct TrainArgs {
     /// Stop after this many minutes, with everything saved
     #[arg(long, value_name = "MINUTES", help_heading = "Speed", value_parser = minutes, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<f64>,
+
+    /// Write where the time goes to this new file, for a trace viewer (Perfetto, chrome://tracing), and print a table at the end
+    #[arg(long, value_name = "FILE", help_heading = "Speed")]
+    pub(crate) trace: Option<PathBuf>,
 
     /// Processor threads to use, 1 to 1024 [default: all cores]
     #[arg(long, value_name = "N", env = "MSDEBLUR_THREADS", help_heading = "Speed", allow_negative_numbers = true,

@@ -37,7 +37,6 @@ use crate::words::count;
 use crate::{INTERRUPTED, SOME_FAILED, cancel, threads};
 
 pub(crate) use self::metric::Metric;
-pub(crate) use self::scores::{PROTOCOLS, protocol};
 
 /// Runs the subcommand.
 ///
@@ -102,15 +101,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<u8, Problem> {
         });
     });
     printer.progress.finish();
-    finish(
-        args,
-        &plan,
-        &machine.networks,
-        &printer,
-        &rows,
-        interrupted,
-        start,
-    )
+    finish(args, &plan, &printer, &rows, interrupted, start)
 }
 
 /// Loads the model and the networks; returns the units of progress of each pair as well.
@@ -167,7 +158,9 @@ fn checkpoint(plan: &Plan) -> Result<Option<Checkpoint>, Problem> {
 
 fn protocols(plan: &Plan, plain: &PlainMetrics, networks: &Networks) -> BTreeMap<Metric, Protocol> {
     let protocol = |&metric: &Metric| {
-        let text = match networks.protocol(metric, plan.pairs.len()) {
+        let of_network =
+            sets::protocol(metric, plan.pairs.len()).or_else(|| networks.protocol(metric));
+        let text = match of_network {
             Some(protocol) => protocol.to_string(),
             None => plain.protocol_of(metric),
         };
@@ -269,7 +262,6 @@ fn report(plan: &Plan, printer: &Printer, finished: &Finished) {
 fn finish(
     args: &EvaluateArgs,
     plan: &Plan,
-    networks: &Networks,
     printer: &Printer,
     rows: &[Row],
     interrupted: bool,
@@ -284,7 +276,7 @@ fn finish(
     let sets = if interrupted {
         sets::SetScores::default()
     } else {
-        sets::measure(&plan.metrics, networks, &scored, &mut problems)
+        sets::measure(&plan.metrics, &scored, &mut problems)
     };
     let has_input = scored.iter().any(|scores| scores.input_metrics.is_some());
     let summary = Summary {

@@ -23,6 +23,7 @@ mod progress;
 mod restoration;
 mod small_tiles;
 mod threads;
+mod trace;
 mod train;
 mod train_dry_run;
 mod train_setup;

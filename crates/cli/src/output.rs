@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::MessageArgs;
 use crate::hints::Problem;
 use crate::progress::ProgressLine;
+use crate::trace::Trace;
 
 /// Version of the JSON Lines; it rises when a field changes its meaning or goes away.
 pub(crate) const JSON_VERSION: u32 = 1;
@@ -31,28 +34,19 @@ struct Line<'a, T> {
 impl Printer {
     /// Sets up logging as well; call it once.
     pub(crate) fn new(name: &'static str, options: MessageArgs) -> Self {
-        let level = match (options.quiet, options.verbose) {
-            (true, _) => LevelFilter::ERROR,
-            (_, 0) => LevelFilter::WARN,
-            (_, 1) => LevelFilter::INFO,
-            _ => LevelFilter::DEBUG,
-        };
-        // With internal errors on, a log line that stderr cannot take is reported on stderr by a macro that panics.
-        let logging = tracing_subscriber::fmt()
-            .log_internal_errors(false)
-            .with_max_level(level)
-            .with_writer(std::io::stderr)
-            .with_target(false)
-            .without_time()
-            .with_ansi(false)
-            .try_init();
-        // Only the first subcommand of a process sets it up; there is only one.
-        drop(logging);
+        log(options, None);
         Self {
             name,
             options,
             progress: ProgressLine::new(options.quiet, options.no_progress),
         }
+    }
+
+    /// As [`new`](Self::new), with spans going into `trace`.
+    pub(crate) fn traced(name: &'static str, options: MessageArgs, trace: Option<Trace>) -> Self {
+        // The first to set up logging wins.
+        log(options, trace);
+        Self::new(name, options)
     }
 
     /// A problem, on stderr, whatever the verbosity.
@@ -89,6 +83,32 @@ impl Printer {
         self.progress
             .suspend(|| drop(std::io::stderr().write_all(text.as_bytes())));
     }
+}
+
+/// Sets up log lines on stderr and, if it is wanted, a trace. Where nobody listens, spans are turned off as a whole.
+fn log(options: MessageArgs, trace: Option<Trace>) {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    // With internal errors on, a log line that stderr cannot take is reported on stderr by a macro that panics.
+    let lines = tracing_subscriber::fmt::layer()
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_ansi(false)
+        .with_filter(level);
+    let spans = trace.map(|trace| trace.with_filter(filter_fn(Trace::wants)));
+    // Only the first subcommand of a process sets it up; there is only one.
+    drop(
+        tracing_subscriber::registry()
+            .with(lines)
+            .with(spans)
+            .try_init(),
+    );
 }
 
 /// Whether some data could not be written to stdout.

@@ -11,6 +11,7 @@ use trainer::{Event, Report, TrainConfig};
 use crate::args::TrainArgs;
 use crate::hints::Problem;
 use crate::output::{Printer, path_text, write_stdout};
+use crate::trace::Trace;
 use crate::train_setup::Setup;
 use crate::words::{count, shell_word};
 use crate::{INTERRUPTED, cancel, threads, train_dry_run};
@@ -34,7 +35,8 @@ struct Finished {
 /// Wrong usage or set-up, or a training run that cannot go on.
 pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
-    let printer = Printer::new("train", args.messages);
+    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    let printer = Printer::traced("train", args.messages, trace.clone());
     let Setup { config, remarks } = Setup::new(&args)?;
     if args.print_config {
         write_stdout(&config.to_toml()?);
@@ -73,6 +75,9 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         }
     });
     printer.progress.finish();
+    if let Some(trace) = &trace {
+        end(trace, &printer);
+    }
     let outcome = outcome?;
     let finished = Finished {
         stopped_early: outcome.interrupted && outcome.step < config.steps,
@@ -105,6 +110,15 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         shell_word(&this_program())
     ));
     Ok(if finished.interrupted { INTERRUPTED } else { 0 })
+}
+
+/// Ends the trace and says where the time went. A run is no worse for a trace that could not be written.
+fn end(trace: &Trace, printer: &Printer) {
+    if let Err(problem) = trace.finish() {
+        printer.problem(&problem);
+    }
+    printer.status(&trace.table());
+    printer.data("trace", &json!({ "parts": trace.rows() }));
 }
 
 /// This program, as it was called.

@@ -75,6 +75,10 @@ impl Setup {
 
 /// The configuration of the run in the folder, where one is to be continued.
 fn resumed(args: &TrainArgs) -> Result<Option<PathBuf>, Problem> {
+    if args.resume && args.config.is_none() && args.out.is_none() {
+        return Err(Problem::new("--resume does not know which run")
+            .hint("name its folder with --out, or give its configuration as CONFIG"));
+    }
     let Some(out) = args
         .out
         .as_ref()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::device::CudaProblem;
-use crate::{Error, Result, cuda_driver, libtorch, memory, precision};
+use crate::{Error, Result, cuda_driver, libtorch, memory};
 
 /// What this program found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,7 +61,7 @@ impl Machine {
             libtorch_path: library.map(|library| library.path.display().to_string()),
             onednn: tch::utils::has_mkldnn(),
             cpu_features: cpu_features(),
-            cpu_bfloat16: precision::cpu_computes_bfloat16(),
+            cpu_bfloat16: unet_core::cpu_computes_bfloat16(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
             processors: std::thread::available_parallelism().map_or(1, Into::into),
             memory: memory::installed(),

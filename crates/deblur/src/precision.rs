@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tch::{Device, Kind};
+use unet_core::cpu_computes_bfloat16;
 
 use crate::{Error, Result, cuda_driver};
 
@@ -52,20 +53,6 @@ impl Precision {
             Kind::Float
         }
     }
-}
-
-/// Whether this processor multiplies bfloat16 in hardware. Elsewhere libtorch emulates it, which is slower than float32.
-///
-/// Every processor with AMX-BF16 has AVX512-BF16 too, so asking for the latter covers both.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn cpu_computes_bfloat16() -> bool {
-    std::is_x86_feature_detected!("avx512bf16")
-}
-
-/// Whether this processor multiplies bfloat16 in hardware: not known to pay off here.
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn cpu_computes_bfloat16() -> bool {
-    false
 }
 
 /// `float32` or `bfloat16`.

@@ -130,6 +130,15 @@ impl StructureGuidance {
     /// # Errors
     /// If libtorch rejects the shapes or is out of memory.
     pub fn features(&self, blurry: &Tensor) -> Result<Features> {
+        self.features_in(blurry, blurry.kind())
+    }
+
+    /// As [`features`](Self::features), with networks that compute in `kind`. The grey pyramid stays in the type of `blurry`, and so do
+    /// the predictions made from it: what a loss compares is not rounded to `kind`.
+    ///
+    /// # Errors
+    /// If libtorch rejects the shapes or is out of memory.
+    pub fn features_in(&self, blurry: &Tensor, kind: Kind) -> Result<Features> {
         if self.networks.is_empty() {
             return Ok(Features {
                 maps: Vec::new(),
@@ -142,7 +151,7 @@ impl StructureGuidance {
             .networks
             .iter()
             .zip(&blurry)
-            .map(|(network, y)| network.features(y))
+            .map(|(network, y)| network.features(&y.f_to_kind(kind)?))
             .collect::<Result<_>>()?;
         Ok(Features { maps, blurry })
     }

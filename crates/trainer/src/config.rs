@@ -18,6 +18,7 @@ use crate::noise_levels::NoiseLevelConfig;
 use crate::pair_folder::PairFolder;
 use crate::photo_folder::PhotoFolder;
 use crate::photos::CACHE_MEGABYTES;
+use crate::precision::Precision;
 use crate::{Error, Result};
 
 pub use draft::Draft;
@@ -97,6 +98,13 @@ pub struct TrainConfig {
     /// Where noise levels are drawn from, besides `pure_noise_fraction`.
     #[serde(default)]
     pub noise_levels: NoiseLevelConfig,
+    /// γ of the min-SNR-γ weights of the loss (Hang 2023, arXiv 2303.09556); 5 there. Absent: every noise level weighs the same.
+    /// A weight falls with 1/σ̃², so with them `pure_noise_fraction` teaches next to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_snr_gamma: Option<f64>,
+    /// In which number format the network computes; weights and losses are float32.
+    #[serde(default)]
+    pub precision: Precision,
     /// Factor of the guidance loss L_guide.
     pub guidance_weight: f64,
     /// Weights w_s inside L_guide, finest scale first; missing ones count 1.

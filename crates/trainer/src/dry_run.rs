@@ -132,12 +132,18 @@ pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     let seconds_per_validation = validating.elapsed().as_secs_f64();
     let validations = config.steps.div_ceil(config.validate_every);
     let in_a_pass = timed.micro_batch.unwrap_or(timed.batch);
+    // In parts, gradients are added up beside those of the part.
+    let sums = |whole: usize, part: usize| match part < whole {
+        true => 4 * network.parameters,
+        false => 0,
+    };
     Ok(DryRun {
-        training_bytes: network.training_bytes(pass),
+        training_bytes: network.training_bytes(pass) + sums(config.batch, pass),
         measured_activation_bytes: measured,
-        // The weights are there before the first step, their gradients are not.
+        // Weights and moments are there before the first step, gradients are not.
         expected_activation_bytes: network.activation_bytes_per_crop * in_a_pass as i64
-            + 4 * network.parameters,
+            + 4 * network.parameters
+            + sums(timed.batch, in_a_pass),
         network,
         photos: data.photos,
         held_out_photos: data.held_out_photos,

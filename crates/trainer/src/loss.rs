@@ -1,5 +1,7 @@
 //! The training loss of one batch.
 
+mod min_snr;
+
 use diffusion_sched::NoiseLevel;
 use ms_guidance::{GuidedUNet, guidance_loss};
 use tch::{Kind, Tensor};
@@ -8,17 +10,38 @@ use crate::config::Loss;
 use crate::loader::Batch;
 use crate::{Result, TrainConfig};
 
-/// Losses of one step, as scalars on the device.
+/// Losses of one step, as float32 scalars on the device.
 pub(crate) struct StepLoss {
     /// What is minimised.
     pub(crate) total: Tensor,
-    /// On the network's prediction.
+    /// On the network's prediction, with its weights.
     pub(crate) diffusion: Tensor,
     /// L_guide, without its weight.
     pub(crate) guidance: Tensor,
 }
 
-/// The loss of one batch: mean |target − prediction| (or squared) + weight · L_guide.
+/// What each crop is multiplied by, one row a factor: `[5, N, 1, 1, 1]` in one transfer to the device.
+fn factors(config: &TrainConfig, levels: &[NoiseLevel], noise: &Tensor) -> Result<Tensor> {
+    let prediction = config.model.prediction_type;
+    let gamma = config.min_snr_gamma;
+    let rows: [&dyn Fn(NoiseLevel) -> f64; 5] = [
+        &NoiseLevel::alpha,
+        &NoiseLevel::sigma_vp,
+        &|level| prediction.target(level).image,
+        &|level| prediction.target(level).noise,
+        &|level| gamma.map_or(1.0, |gamma| min_snr::weight(prediction, level, gamma)),
+    ];
+    let values: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| levels.iter().map(|&level| row(level) as f32))
+        .collect();
+    Ok(Tensor::f_from_slice(&values)?
+        .f_to_device(noise.device())?
+        .f_reshape([5, -1, 1, 1, 1])?)
+}
+
+/// The loss of one batch: mean w(σ̃) · |target − prediction| (or squared) + weight · L_guide, where w is 1 or the min-SNR-γ weight. The
+/// network computes in `config.precision`, everything else in float32.
 pub(crate) fn batch_loss(
     model: &GuidedUNet,
     config: &TrainConfig,
@@ -26,31 +49,29 @@ pub(crate) fn batch_loss(
     levels: &[NoiseLevel],
     noise: &Tensor,
 ) -> Result<StepLoss> {
-    let device = noise.device();
-    let per_item = |values: Vec<f32>| -> Result<Tensor> {
-        Ok(Tensor::f_from_slice(&values)?
-            .f_to_device(device)?
-            .f_reshape([-1, 1, 1, 1])?)
-    };
-    let alpha = per_item(levels.iter().map(|level| level.alpha() as f32).collect())?;
-    let sigma = per_item(levels.iter().map(|level| level.sigma_vp() as f32).collect())?;
+    let kind = config.precision.kind();
+    let factors = factors(config, levels, noise)?;
+    let factor = |row: i64| factors.f_select(0, row);
+    let alpha = factor(0)?;
     let target = model.image_to_target(&batch.sharp, &batch.blurry)?;
-    let noisy = target.f_mul(&alpha)?.f_add(&noise.f_mul(&sigma)?)?;
-    let factors: Vec<_> = levels
-        .iter()
-        .map(|&level| config.model.prediction_type.target(level))
-        .collect();
-    let image = per_item(factors.iter().map(|factor| factor.image as f32).collect())?;
-    let from_noise = per_item(factors.iter().map(|factor| factor.noise as f32).collect())?;
-    let wanted = target.f_mul(&image)?.f_add(&noise.f_mul(&from_noise)?)?;
-    let features = model.guidance().features(&batch.blurry)?;
-    let predicted = model.predict(&noisy, &batch.blurry, &alpha.f_reshape([-1])?, &features)?;
-    let error = predicted.f_sub(&wanted)?;
-    let diffusion = match config.loss {
+    let noisy = noise
+        .f_mul(&factor(1)?)?
+        .f_addcmul(&target, &alpha)?
+        .f_to_kind(kind)?;
+    let wanted = noise.f_mul(&factor(3)?)?.f_addcmul(&target, &factor(2)?)?;
+    let features = model.guidance().features_in(&batch.blurry, kind)?;
+    let blurry = batch.blurry.f_to_kind(kind)?;
+    let predicted = model.predict(&noisy, &blurry, &alpha.f_reshape([-1])?, &features)?;
+    let error = predicted.f_to_kind(Kind::Float)?.f_sub(&wanted)?;
+    let error = match config.loss {
         Loss::L1 => error.f_abs()?,
         Loss::L2 => error.f_square()?,
-    }
-    .f_mean(Kind::Float)?;
+    };
+    let diffusion = if config.min_snr_gamma.is_some() {
+        error.f_mul(&factor(4)?)?.f_mean(Kind::Float)?
+    } else {
+        error.f_mean(Kind::Float)?
+    };
     let guidance = guidance_loss(
         &model.guidance().predictions(&features)?,
         &batch.sharp,

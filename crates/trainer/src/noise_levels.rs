@@ -15,8 +15,9 @@ const EXTRA_STREAM: u64 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LevelDistribution {
-    /// Uniform in the time of the continuous cosine schedule between `model.sigma_min` and `model.sigma_max` (ours).
-    Cosine,
+    /// Uniform in the time of the continuous cosine schedule between `model.sigma_min` and `model.sigma_max` (ours). With braces,
+    /// because serde takes any further key beside a unit variant.
+    Cosine {},
     /// √ᾱ uniform inside a random step of a discrete schedule, from σ̃ = 0 to that of its last step: WaveGrad
     /// (arXiv 2009.00713, §2.1), SR3 (arXiv 2104.07636), DvSR (arXiv 2112.02475).
     Wavegrad {
@@ -61,7 +62,7 @@ impl NoiseLevelConfig {
     /// The continuous cosine schedule and no chosen levels.
     pub fn cosine() -> Self {
         Self {
-            distribution: LevelDistribution::Cosine,
+            distribution: LevelDistribution::Cosine {},
             extra: Vec::new(),
         }
     }
@@ -84,7 +85,7 @@ impl NoiseLevelConfig {
     pub(crate) fn problems(&self, sigma_max: f64, pure_noise_fraction: f64) -> Vec<String> {
         let mut problems = Vec::new();
         match self.distribution {
-            LevelDistribution::Cosine => {}
+            LevelDistribution::Cosine {} => {}
             LevelDistribution::Wavegrad { timesteps, betas } => {
                 match DiscreteSchedule::new(&betas, timesteps) {
                     Err(error) => problems.push(format!("noise_levels.distribution: {error}")),
@@ -182,7 +183,7 @@ impl NoiseLevels {
     pub fn new(config: &TrainConfig) -> Result<Self> {
         let log_snr = |sigma: f64| -2.0 * sigma.ln();
         let quantiles = match config.noise_levels.distribution {
-            LevelDistribution::Cosine => Quantiles::Cosine(CosineLogSnr::new(
+            LevelDistribution::Cosine {} => Quantiles::Cosine(CosineLogSnr::new(
                 log_snr(config.model.sigma_max),
                 log_snr(config.model.sigma_min),
             )?),

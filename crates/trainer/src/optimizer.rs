@@ -1,16 +1,20 @@
 //! AdamW (Loshchilov & Hutter, arXiv 1711.05101) and averaged weights, both with state that can be saved.
 
+mod buffers;
+
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
+use self::buffers::Buffers;
 use crate::Result;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.99;
 const EPSILON: f64 = 1e-8;
 
-/// One trained parameter with its moments and its average.
+/// One trained parameter with its moments and its average. Each tensor is a view of memory that all parameters share: change it in
+/// place, never put another in its stead.
 #[derive(Debug)]
 pub struct Parameter {
     /// Name in the variable store.
@@ -23,9 +27,14 @@ pub struct Parameter {
     pub exp_avg_sq: Tensor,
     /// Exponential moving average of the values.
     pub average: Tensor,
+    /// Where its gradient is gathered.
+    gradient: Tensor,
 }
 
 /// AdamW over named parameters.
+///
+/// A step is: [`set_gradients`](Self::set_gradients) (and [`add_gradients`](Self::add_gradients) for further parts of a batch), then
+/// [`gradient_norm`](Self::gradient_norm) if it is wanted, then [`step`](Self::step).
 #[derive(Debug)]
 pub struct AdamW {
     /// Parameters in the order of their names.
@@ -35,96 +44,124 @@ pub struct AdamW {
     /// Updates made so far.
     pub updates: u64,
     weight_decay: f64,
+    buffers: Buffers,
 }
 
 impl AdamW {
-    /// Starts with zero moments and the average at the current values.
+    /// Starts with zero moments and the average at the current values. The variables, float32 on one device, keep their identity and
+    /// their values, but move into memory of this optimiser.
     ///
     /// # Errors
-    /// If libtorch is out of memory.
+    /// If libtorch is out of memory, or a variable is of another type or device than the first.
     pub fn new(variables: BTreeMap<String, Tensor>, weight_decay: f64) -> Result<Self> {
-        let parameters = variables
-            .into_iter()
-            .map(|(name, value)| {
-                let detached = value.f_detach()?;
-                let mut average = detached.f_empty_like()?;
-                average.f_copy_(&detached)?;
-                Ok(Parameter {
-                    name,
-                    exp_avg: detached.f_zeros_like()?,
-                    exp_avg_sq: detached.f_zeros_like()?,
-                    average,
-                    value,
-                })
-            })
-            .collect::<Result<_>>()?;
+        let (buffers, parameters) = Buffers::gather(variables)?;
         Ok(Self {
             parameters,
             frozen: BTreeMap::new(),
             updates: 0,
             weight_decay,
+            buffers,
         })
+    }
+
+    /// Takes `gradients`, in the order of `parameters`.
+    ///
+    /// # Errors
+    /// If libtorch rejects the shapes.
+    pub fn set_gradients(&mut self, gradients: &[Tensor]) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
+            parameter.gradient.f_copy_(gradient)?;
+        }
+        Ok(())
+    }
+
+    /// Adds `gradients`, in the order of `parameters`, to those that are there.
+    ///
+    /// # Errors
+    /// If libtorch rejects the shapes.
+    pub fn add_gradients(&mut self, gradients: &[Tensor]) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
+            let _ = parameter.gradient.f_add_(gradient)?;
+        }
+        Ok(())
+    }
+
+    /// All gradients in one vector, in the order of an internal layout, with zeros between them.
+    #[cfg(test)]
+    pub(crate) fn gradients(&self) -> &Tensor {
+        &self.buffers.gradient
     }
 
     /// Euclidean norm over all gradients, as a scalar tensor.
     ///
     /// # Errors
-    /// If libtorch rejects the shapes.
-    pub fn gradient_norm(gradients: &[Tensor]) -> Result<Tensor> {
-        let norms = gradients
-            .iter()
-            .map(|gradient| gradient.f_norm())
+    /// If libtorch is out of memory.
+    pub fn gradient_norm(&self) -> Result<Tensor> {
+        // By blocks: one float32 sum over millions of squares loses four digits.
+        let norms = self
+            .buffers
+            .blocks()
+            .map(|(start, length)| self.buffers.gradient.f_narrow(0, start, length)?.f_norm())
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Tensor::f_stack(&norms, 0)?.f_norm()?)
     }
 
-    /// One update with `gradients` in the order of `parameters`, each multiplied by `gradient_scale`, then the average
-    /// moves towards the new values by `1 − ema_decay`.
+    /// One update with the gradients that were set, each multiplied by `gradient_scale`, then the average moves towards the new values
+    /// by `1 − ema_decay`.
     ///
     /// # Errors
-    /// If libtorch rejects the shapes.
-    pub fn step(
-        &mut self,
-        gradients: &[Tensor],
-        gradient_scale: f64,
-        learning_rate: f64,
-        ema_decay: f64,
-    ) -> Result<()> {
+    /// If libtorch is out of memory.
+    pub fn step(&mut self, gradient_scale: f64, learning_rate: f64, ema_decay: f64) -> Result<()> {
+        self.update(gradient_scale, learning_rate)?;
+        self.average(ema_decay)
+    }
+
+    /// The first half of [`step`](Self::step).
+    pub(crate) fn update(&mut self, gradient_scale: f64, learning_rate: f64) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
         self.updates += 1;
-        let correction1 = 1.0 - BETA1.powi(self.updates.min(i32::MAX as u64) as i32);
-        let correction2 = 1.0 - BETA2.powi(self.updates.min(i32::MAX as u64) as i32);
-        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
-            let gradient = gradient
-                .f_to_kind(Kind::Float)?
-                .f_mul_scalar(gradient_scale)?;
-            let _ = parameter
-                .exp_avg
-                .f_mul_scalar_(BETA1)?
-                .f_add_(&gradient.f_mul_scalar(1.0 - BETA1)?)?;
-            let _ = parameter
-                .exp_avg_sq
-                .f_mul_scalar_(BETA2)?
-                .f_add_(&gradient.f_square()?.f_mul_scalar_(1.0 - BETA2)?)?;
-            let mut denominator = parameter.exp_avg_sq.f_sqrt()?;
+        let updates = self.updates.min(i32::MAX as u64) as i32;
+        let correction1 = 1.0 - BETA1.powi(updates);
+        let correction2 = 1.0 - BETA2.powi(updates);
+        // value −= learning_rate · (m / c1) / (√(v / c2) + ε), the factors drawn into the denominator.
+        let factor = -correction1 / learning_rate;
+        let buffers = &self.buffers;
+        for (start, length) in buffers.blocks() {
+            let part = |buffer: &Tensor| buffer.f_narrow(0, start, length);
+            let mut gradient = part(&buffers.gradient)?;
+            if gradient_scale != 1.0 {
+                let _ = gradient.f_mul_scalar_(gradient_scale)?;
+            }
+            let mut exp_avg = part(&buffers.exp_avg)?;
+            let _ = exp_avg.f_lerp_(&gradient, 1.0 - BETA1)?;
+            let mut exp_avg_sq = part(&buffers.exp_avg_sq)?;
+            let _ = exp_avg_sq.f_lerp_(&gradient.f_square()?, 1.0 - BETA2)?;
+            if learning_rate == 0.0 {
+                continue;
+            }
+            let mut denominator = exp_avg_sq.f_sqrt()?;
             let _ = denominator
-                .f_mul_scalar_(1.0 / correction2.sqrt())?
-                .f_add_scalar_(EPSILON)?;
-            let update = parameter
-                .exp_avg
-                .f_div(&denominator)?
-                .f_mul_scalar_(-learning_rate / correction1)?;
-            // Decay shrinks weights, not biases.
-            if self.weight_decay > 0.0 && parameter.value.dim() > 1 {
-                let _ = parameter
-                    .value
+                .f_mul_scalar_(factor / correction2.sqrt())?
+                .f_add_scalar_(factor * EPSILON)?;
+            let mut value = part(&buffers.value)?;
+            let decayed = (buffers.decayed - start).clamp(0, length);
+            if self.weight_decay > 0.0 && decayed > 0 {
+                let _ = value
+                    .f_narrow(0, 0, decayed)?
                     .f_mul_scalar_(1.0 - learning_rate * self.weight_decay)?;
             }
-            let _ = parameter.value.f_add_(&update)?;
-            let _ = parameter
-                .average
-                .f_lerp_(&parameter.value, 1.0 - ema_decay)?;
+            let _ = value.f_addcdiv_(&exp_avg, &denominator)?;
         }
+        Ok(())
+    }
+
+    /// The second half of [`step`](Self::step).
+    pub(crate) fn average(&mut self, ema_decay: f64) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        let Buffers { value, average, .. } = &mut self.buffers;
+        let _ = average.f_lerp_(value, 1.0 - ema_decay)?;
         Ok(())
     }
 
@@ -133,11 +170,9 @@ impl AdamW {
     /// # Errors
     /// If libtorch is out of memory.
     pub fn is_finite(&self) -> Result<bool> {
-        for parameter in &self.parameters {
-            for tensor in [&parameter.value, &parameter.average] {
-                if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
-                    return Ok(false);
-                }
+        for tensor in [&self.buffers.value, &self.buffers.average] {
+            if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+                return Ok(false);
             }
         }
         Ok(true)

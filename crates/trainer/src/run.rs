@@ -22,6 +22,7 @@ use crate::photo_folder::PhotoFolder;
 use crate::preview;
 use crate::quality::Report;
 use crate::recorder::Recorder;
+use crate::span::part;
 use crate::stability::Stability;
 use crate::start::{self, Trained};
 use crate::state::Progress;
@@ -92,7 +93,7 @@ pub struct Outcome {
     pub report: Report,
 }
 
-/// Trains a model as `config` says, on `device`, in float32, in `config.out`. `observe` hears of every event and ends the run with
+/// Trains a model as `config` says, on `device`, in `config.out`. `observe` hears of every event and ends the run with
 /// `ControlFlow::Break` after the current step; the state is saved then as well. With `resume` a saved state is continued;
 /// there need not be one.
 ///
@@ -123,6 +124,11 @@ pub fn run(
     } = DataSet::open(config)?;
     for note in notes {
         let _ = observe(Event::Note(note));
+    }
+    if config.precision.is_emulated(device) {
+        let _ = observe(Event::Note(
+            "precision is bfloat16, which this processor does not compute in hardware: ten times slower than float32".into(),
+        ));
     }
 
     tch::manual_seed(config.seed as i64);
@@ -218,8 +224,12 @@ pub fn run(
     // Since the last line of the log.
     let (mut lap_steps, mut lap_seconds, mut lap_waiting) = (0u32, 0.0, 0.0);
     while progress.step < config.steps && !interrupted {
+        let _step = tracing::trace_span!("step").entered();
         let begun = Instant::now();
-        let batch = loader.next_batch()?;
+        let batch = {
+            let _part = part!("load", device);
+            loader.next_batch()?
+        };
         lap_waiting += begun.elapsed().as_secs_f64();
         for note in training.take_notes() {
             let _ = observe(Event::Note(note));
@@ -285,6 +295,7 @@ pub fn run(
         })
         .is_break();
         if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
+            let _part = part!("validate", device);
             let begun = Instant::now();
             copy_averages(&optimizer, &averaged_variables)?;
             report = validation.run(&averaged, device)?;
@@ -342,6 +353,7 @@ pub fn run(
         if last_one
             || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0
         {
+            let _part = part!("checkpoint", device);
             let path = folder.path(files::MODEL);
             let begun = Instant::now();
             let written = states
@@ -412,9 +424,11 @@ fn describe(progress: &Progress, report: &Report) -> Description {
     let (config, step) = (&progress.config, progress.step);
     let mut metrics = BTreeMap::new();
     for (family, quality) in report {
-        // The PSNR of equal images is infinite, which JSON cannot say: `values` leaves it out.
+        // The PSNR of equal images is infinite, which JSON cannot say: `values` leaves it out. The log has the rest by family.
         for (name, value) in quality.values() {
-            metrics.insert(format!("validation_{name}_{family}"), value);
+            if family == "all" || ["input_psnr", "output_psnr"].contains(&name.as_str()) {
+                metrics.insert(format!("validation_{name}_{family}"), value);
+            }
         }
     }
     // Folders are facts about a machine, not about the model.

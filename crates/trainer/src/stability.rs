@@ -11,18 +11,18 @@ const CALM_STEPS: u32 = 100;
 /// steps in a row double it again until the configured one is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Stability {
+pub struct Stability {
     /// Non-finite steps just now, without a finite one between.
-    pub(crate) in_a_row: u32,
+    pub in_a_row: u32,
     /// Non-finite steps of the whole run.
-    pub(crate) total: u64,
+    pub total: u64,
     halvings: u32,
     calm: u32,
 }
 
 impl Stability {
     /// What the learning rate is multiplied by.
-    pub(crate) fn factor(&self) -> f64 {
+    pub fn factor(&self) -> f64 {
         0.5f64.powi(self.halvings.min(MAX_HALVINGS) as i32)
     }
 

@@ -126,7 +126,7 @@ fn chosen_levels_have_their_share_on_average() {
             fraction: 0.25,
         },
     ];
-    let distribution = LevelDistribution::Cosine;
+    let distribution = LevelDistribution::Cosine {};
     let config = config(
         NoiseLevelConfig {
             distribution,

@@ -44,9 +44,8 @@ fn five_steps_equal_pytorch() {
         // Halved and scaled by 2: the clipping factor must reach the moments.
         let gradients =
             ["bias", "weight"].map(|name| tensor(&format!("{name}_gradient_{step}")) * 0.5);
-        optimizer
-            .step(&gradients, 2.0, LEARNING_RATE, EMA_DECAY)
-            .unwrap();
+        optimizer.set_gradients(&gradients).unwrap();
+        optimizer.step(2.0, LEARNING_RATE, EMA_DECAY).unwrap();
     }
     assert_eq!(optimizer.updates, STEPS as u64);
     for parameter in &optimizer.parameters {
@@ -69,10 +68,24 @@ fn five_steps_equal_pytorch() {
 
 #[test]
 fn gradient_norm_is_the_norm_of_everything() {
-    let gradients = [
-        Tensor::from_slice(&[3.0f32, 0.0]),
-        Tensor::from_slice(&[[4.0f32], [12.0]].concat()),
-    ];
-    let norm = AdamW::gradient_norm(&gradients).unwrap().double_value(&[]);
+    let variables = [("a", vec![0.0f32; 2]), ("b", vec![0.0; 2])]
+        .map(|(name, values)| (name.to_owned(), Tensor::from_slice(&values)));
+    let mut optimizer = AdamW::new(variables.into(), 0.0).unwrap();
+    let gradients = [[3.0f32, 0.0], [4.0, 10.0]].map(|values| Tensor::from_slice(&values));
+    optimizer.set_gradients(&gradients).unwrap();
+    let more = [[0.0f32, 0.0], [0.0, 2.0]].map(|values| Tensor::from_slice(&values));
+    optimizer.add_gradients(&more).unwrap();
+    let norm = optimizer.gradient_norm().unwrap().double_value(&[]);
     assert!((norm - 13.0).abs() < 1e-5, "{norm}");
+}
+
+#[test]
+fn a_learning_rate_of_zero_changes_no_weight() {
+    let variables = [("a".to_owned(), Tensor::from_slice(&[1.0f32, -2.0]))];
+    let mut optimizer = AdamW::new(variables.into(), 0.1).unwrap();
+    let gradients = [Tensor::from_slice(&[3.0f32, 0.0])];
+    optimizer.set_gradients(&gradients).unwrap();
+    optimizer.step(1.0, 0.0, 0.5).unwrap();
+    let weights = Vec::<f32>::try_from(&optimizer.parameters[0].value).unwrap();
+    assert_eq!(weights, [1.0, -2.0]);
 }

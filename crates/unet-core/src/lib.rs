@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod hardware;
 pub mod layers;
 pub mod padding;
 pub mod receptive_field;
@@ -10,5 +11,6 @@ mod unet;
 
 pub use config::{SCHEMA_VERSION, Stem, UNetConfig};
 pub use error::{Error, Result};
+pub use hardware::cpu_computes_bfloat16;
 pub use resnet::ResnetBlock2d;
 pub use unet::UNet;

@@ -1,15 +1,20 @@
-"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average) and for event files (TensorBoard's writer).
+"""Reference values for the optimiser (torch.optim.AdamW and a float64 moving average), for min-SNR-gamma weights (diffusers) and for
+event files (TensorBoard's writer).
 
-Run `python3 gen.py`; it writes optimizer.safetensors and events.safetensors beside itself. The versions used are in their metadata.
+Run `python3 gen.py`; it writes optimizer.safetensors, min_snr.safetensors and events.safetensors beside itself. The versions used are in
+their metadata.
 """
 
 import io
 import json
 import pathlib
 
+import diffusers
 import numpy
 import tensorboard
 import torch
+from diffusers import DDPMScheduler
+from diffusers.training_utils import compute_snr
 from safetensors.numpy import save_file
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -20,6 +25,28 @@ STEPS = 5
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
 EMA_DECAY = 0.8
+GAMMA = 5.0
+
+
+def min_snr() -> None:
+    """The weights as examples/text_to_image/train_text_to_image.py of diffusers writes them, and min(SNR, gamma) for the image
+    (Hang 2023, section 3.4)."""
+    scheduler = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear")
+    timesteps = torch.tensor([0, 1, 3, 10, 30, 60, 100, 140, 170, 200, 300, 400, 500, 700, 900, 999])
+    snr = compute_snr(scheduler, timesteps)
+    least = torch.stack([snr, GAMMA * torch.ones_like(snr)], dim=1).min(dim=1)[0]
+    tensors = {
+        "alphas_cumprod": scheduler.alphas_cumprod[timesteps],
+        "epsilon": least / snr,
+        "v_prediction": least / (snr + 1),
+        "sample": least,
+        "gamma": torch.tensor([GAMMA]),
+    }
+    save_file(
+        {name: value.double().numpy() for name, value in tensors.items()},
+        HERE / "min_snr.safetensors",
+        metadata={"versions": json.dumps({"torch": torch.__version__, "diffusers": diffusers.__version__})},
+    )
 
 
 def events() -> None:
@@ -86,3 +113,4 @@ def optimizer_steps() -> None:
 if __name__ == "__main__":
     optimizer_steps()
     events()
+    min_snr()

@@ -116,6 +116,9 @@ mod tests {
         );
         assert!(problem("missing").unwrap().contains("there is no"));
         assert!(problem("broken").is_some());
-        assert_eq!(strangers(root, &[condition.clone()]), [place("stranger")]);
+        assert_eq!(
+            strangers(root, std::slice::from_ref(&condition)),
+            [place("stranger")]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The files of a run that people read, made from its results alone.
+//! The files of a run, made from its results alone.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::results::Results;
 use super::statistics::{Settings, analyse};
-use super::{report, tables};
+use super::{merge, report, tables};
 
 /// The page.
 pub(super) const REPORT: &str = "report.html";
@@ -15,13 +15,13 @@ pub(super) const REPORT: &str = "report.html";
 const CSV: &str = "results.csv";
 const MARKDOWN: &str = "results.md";
 
-/// Writes `results.csv`, `results.md` and `report.html` into the run's folder, each whole or not at all, and returns the summary
+/// Writes `results.json`, `results.csv`, `results.md` and `report.html` into the run's folder, each whole or not at all, and returns the summary
 /// table as Markdown.
 ///
 /// # Errors
 /// Results that do not fit together; a folder that cannot be written.
 pub(super) fn write(results: &Results, folder: &Path) -> Result<String> {
-    results.check()?;
+    put(folder, merge::RESULTS, &results.to_json()?)?;
     let analysis = analyse(results, Settings::default());
     put(folder, CSV, &tables::csv(results)?)?;
     put(folder, MARKDOWN, &tables::markdown(results, &analysis))?;
@@ -57,7 +57,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let results = fixture::whole_run(folder.path());
         let files = || {
-            [CSV, MARKDOWN, REPORT]
+            [CSV, MARKDOWN, REPORT, merge::RESULTS]
                 .map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap())
         };
         let summary = write(&results, folder.path()).unwrap();

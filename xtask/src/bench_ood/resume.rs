@@ -213,7 +213,8 @@ mod tests {
         let mut second = record(|record| record.started = "later".to_owned());
         second.continue_from(out, true).unwrap();
         assert_eq!((second.seconds, second.started), (12.5, first.started));
-        let changes: [(&str, fn(&mut RunRecord)); 4] = [
+        type Change = fn(&mut RunRecord);
+        let changes: [(&str, Change); 4] = [
             ("suite", |record| record.suite.sha256 = "cd".to_owned()),
             ("conditions", |record| record.filter = vec!["a".to_owned()]),
             ("shard", |record| record.shard = "1/2".parse().ok()),

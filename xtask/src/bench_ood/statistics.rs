@@ -39,7 +39,7 @@ mod verdict;
 mod wilcoxon;
 
 pub(crate) use analysis::{
-    Analysis, Comparison, ComparisonKind, ConditionComparison, Level, Pooled, analyse,
+    Analysis, Comparison, ComparisonKind, ConditionComparison, Pooled, analyse,
 };
 pub(crate) use bootstrap::{Estimate, Settings};
 pub(crate) use pairs::PairedGain;

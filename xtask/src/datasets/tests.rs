@@ -14,6 +14,7 @@ mod pip;
 mod server;
 mod transfer;
 mod verify;
+mod weights;
 
 use std::fs::{self, File};
 use std::io::Write;

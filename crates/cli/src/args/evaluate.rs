@@ -71,11 +71,11 @@ pub(crate) struct EvaluateArgs {
         value_parser = PossibleValuesParser::new(Metric::ALL.map(Metric::name)).try_map(|name| name.parse::<Metric>()))]
     pub(crate) metrics: Vec<Metric>,
 
-    /// Rules for PSNR and SSIM
+    /// Rules for PSNR and SSIM: rgb, basicsr-y (luma, as BasicSR) or realblur (aligned first, as that data set requires)
     ///
     /// They are printed with the numbers.
     #[arg(long, value_name = "NAME", default_value = "rgb", help_heading = "Measurement",
-        value_parser = PossibleValuesParser::new(crate::evaluate::PROTOCOLS).try_map(|name| crate::evaluate::protocol(&name)))]
+        value_parser = PossibleValuesParser::new(MetricProtocol::NAMES).try_map(|name| MetricProtocol::by_name(&name)))]
     pub(crate) protocol: MetricProtocol,
 
     /// Folder with the weights of metrics [default: datasets/cache/metric-weights, if it is there]

@@ -4,23 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ::deblur::DeviceChoice;
-use image_quality::{Lpips, PerceptualProtocol};
+use image_quality::{Dists, Inception, Lpips, PerceptualProtocol};
 use ndarray::ArrayView3;
 
 use super::metric::{Metric, Values};
 use super::scores::{Features, named};
 use crate::hints::Problem;
 
-/// Subsets of KID and the images in each, as usually reported; all images where there are fewer.
-const SUBSETS: usize = 100;
-const SUBSET_SIZE: usize = 1000;
-/// Chooses the subsets; fixed, so that the same pictures get the same number.
-const SUBSET_SEED: u64 = 0;
-
 /// Loaded networks.
 pub(crate) struct Networks {
     lpips: Option<Lpips>,
     lpips_vgg: Option<Lpips>,
+    dists: Option<Dists>,
+    inception: Option<Inception>,
 }
 
 impl Networks {
@@ -36,6 +32,8 @@ impl Networks {
         let mut networks = Self {
             lpips: None,
             lpips_vgg: None,
+            dists: None,
+            inception: None,
         };
         for metric in metrics {
             let files: Vec<&PathBuf> = metric
@@ -50,19 +48,24 @@ impl Networks {
                 (Metric::LpipsVgg, [file]) => {
                     networks.lpips_vgg = Some(Lpips::load(file, device.resolve()?)?)
                 }
+                (Metric::Dists, [trunk, weights]) => {
+                    networks.dists = Some(Dists::load(trunk, weights, device.resolve()?)?);
+                }
+                (Metric::Fid | Metric::Kid, [file]) if networks.inception.is_none() => {
+                    networks.inception = Some(Inception::load(file, device.resolve()?)?);
+                }
                 _ => {}
             }
         }
         Ok(networks)
     }
 
-    /// How the number of a network is made; nothing for other metrics. KID's depends on the number of images.
-    pub(crate) fn protocol(&self, metric: Metric, images: usize) -> Option<PerceptualProtocol> {
+    /// How the number of a network is made; nothing for other metrics.
+    pub(crate) fn protocol(&self, metric: Metric) -> Option<PerceptualProtocol> {
         match metric {
             Metric::Lpips => Some(self.lpips.as_ref()?.protocol().clone()),
             Metric::LpipsVgg => Some(self.lpips_vgg.as_ref()?.protocol().clone()),
-            Metric::Fid => Some(PerceptualProtocol::fid()),
-            Metric::Kid => Some(PerceptualProtocol::kid(SUBSETS, SUBSET_SIZE.min(images))),
+            Metric::Dists => Some(self.dists.as_ref()?.protocol().clone()),
             _ => None,
         }
     }
@@ -88,15 +91,35 @@ impl Networks {
                 values.insert(metric, distance.into());
             }
         }
+        if let Some(network) = &self.dists {
+            let distance = network
+                .distance(image, sharp)
+                .map_err(|error| named(Metric::Dists, error))?;
+            values.insert(Metric::Dists, distance.into());
+        }
         Ok(values)
     }
 
+    /// What FID and KID need of a pair, if they are asked for.
+    ///
+    /// # Errors
+    /// Failures of libtorch.
     pub(crate) fn features(
         &self,
-        _sharp: ArrayView3<'_, f32>,
-        _restored: ArrayView3<'_, f32>,
-        _blurry: Option<ArrayView3<'_, f32>>,
+        sharp: ArrayView3<'_, f32>,
+        restored: ArrayView3<'_, f32>,
+        blurry: Option<ArrayView3<'_, f32>>,
     ) -> Result<Option<Features>, Problem> {
-        Ok(None)
+        let Some(network) = &self.inception else {
+            return Ok(None);
+        };
+        let of = |image| -> Result<Vec<f32>, Problem> {
+            Ok(network.features(&[image])?.into_iter().collect())
+        };
+        Ok(Some(Features {
+            sharp: of(sharp)?,
+            restored: of(restored)?,
+            blurry: blurry.map(of).transpose()?,
+        }))
     }
 }

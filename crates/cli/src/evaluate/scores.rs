@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use image_quality::{MetricProtocol, psnr, ssim};
+use image_quality::{MetricProtocol, Niqe, psnr, scores, ssim};
 use ndarray::ArrayView3;
 use serde::{Deserialize, Serialize};
 
@@ -34,18 +34,12 @@ pub(crate) struct Features {
     pub(crate) blurry: Option<Vec<f32>>,
 }
 
-/// Names for --protocol.
-pub(crate) const PROTOCOLS: [&str; 1] = ["rgb"];
-
-/// The protocol of a name.
-pub(crate) fn protocol(_name: &str) -> Result<MetricProtocol, String> {
-    Ok(MetricProtocol::rgb())
-}
-
 /// The metrics that need no libtorch; they run on any thread.
 pub(crate) struct PlainMetrics {
-    metrics: Vec<Metric>,
     protocol: MetricProtocol,
+    psnr: bool,
+    ssim: bool,
+    niqe: Option<Niqe>,
 }
 
 impl PlainMetrics {
@@ -56,17 +50,28 @@ impl PlainMetrics {
     pub(crate) fn load(
         metrics: &[Metric],
         protocol: &MetricProtocol,
-        _weights: &BTreeMap<&'static str, PathBuf>,
+        weights: &BTreeMap<&'static str, PathBuf>,
     ) -> Result<Self, Problem> {
+        let mut niqe = None;
+        if metrics.contains(&Metric::Niqe) {
+            for file in Metric::Niqe.files() {
+                niqe = weights.get(file).map(|path| Niqe::load(path)).transpose()?;
+            }
+        }
         Ok(Self {
-            metrics: metrics.to_vec(),
             protocol: protocol.clone(),
+            psnr: metrics.contains(&Metric::Psnr),
+            ssim: metrics.contains(&Metric::Ssim),
+            niqe,
         })
     }
 
     /// How the number is made.
-    pub(crate) fn protocol_of(&self, _metric: Metric) -> String {
-        self.protocol.to_string()
+    pub(crate) fn protocol_of(&self, metric: Metric) -> String {
+        match &self.niqe {
+            Some(niqe) if metric == Metric::Niqe => niqe.protocol().to_string(),
+            _ => self.protocol.to_string(),
+        }
     }
 
     /// Compares two pictures `[3, H, W]` in `[0, 1]`.
@@ -79,13 +84,31 @@ impl PlainMetrics {
         sharp: ArrayView3<'_, f32>,
     ) -> Result<Values, Problem> {
         let mut values = Values::new();
-        for &metric in &self.metrics {
-            let value = match metric {
-                Metric::Psnr => psnr(image, sharp, &self.protocol),
-                Metric::Ssim => ssim(image, sharp, &self.protocol),
-                _ => continue,
-            };
-            values.insert(metric, value.map_err(|error| named(metric, error))?.into());
+        let protocol = &self.protocol;
+        match (self.psnr, self.ssim) {
+            (true, true) => {
+                // Together, because a protocol may have to align the pictures first.
+                let both = scores(image, sharp, protocol);
+                let both = both.map_err(|error| about("PSNR and SSIM", error))?;
+                values.insert(Metric::Psnr, both.psnr.into());
+                values.insert(Metric::Ssim, both.ssim.into());
+            }
+            (true, false) => {
+                let value = psnr(image, sharp, protocol);
+                let value = value.map_err(|error| named(Metric::Psnr, error))?;
+                values.insert(Metric::Psnr, value.into());
+            }
+            (false, true) => {
+                let value = ssim(image, sharp, protocol);
+                let value = value.map_err(|error| named(Metric::Ssim, error))?;
+                values.insert(Metric::Ssim, value.into());
+            }
+            (false, false) => {}
+        }
+        if let Some(niqe) = &self.niqe {
+            let value = niqe.score(image);
+            let value = value.map_err(|error| named(Metric::Niqe, error))?;
+            values.insert(Metric::Niqe, value.into());
         }
         Ok(values)
     }
@@ -93,9 +116,13 @@ impl PlainMetrics {
 
 /// Names the metric that failed.
 pub(crate) fn named(metric: Metric, error: image_quality::Error) -> Problem {
+    about(metric.title(), error)
+}
+
+fn about(what: &str, error: image_quality::Error) -> Problem {
     let problem = Problem::from(error);
     Problem {
-        message: format!("{}: {}", metric.title(), problem.message),
+        message: format!("{what}: {}", problem.message),
         ..problem
     }
 }

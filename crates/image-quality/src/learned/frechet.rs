@@ -115,9 +115,9 @@ pub fn frechet_distance(a: &FeatureStatistics, b: &FeatureStatistics) -> Result<
     let traces = a.covariance.diag().sum() + b.covariance.diag().sum();
     let product = a.root()?.f_matmul(&b.root()?.f_tr()?)?;
     // The nuclear norm is the sum of the singular values.
-    let roots = product
-        .f_linalg_matrix_norm_str_ord("nuc", [-2_i64, -1].as_slice(), false, Kind::Double)?
-        .f_double_value(&[])?;
+    // `linalg_svdvals` would want a driver, which it then refuses on a CPU.
+    let (_, singular_values, _) = product.f_svd(true, false)?;
+    let roots = singular_values.f_sum(Kind::Double)?.f_double_value(&[])?;
     let distance = difference.dot(&difference) + traces - 2.0 * roots;
     if !distance.is_finite() {
         return Err(Error::NotACovariance {

@@ -181,7 +181,7 @@ impl Trunk {
         let mut take = |name: String| tensors.remove(&name).ok_or(Error::MissingTensor { name });
         let mut stages = Vec::new();
         for plan in backbone.plan() {
-            let pooling = plan.is_pooled.then(|| match backbone {
+            let pooling = plan.is_pooled.then_some(match backbone {
                 _ if is_l2_pooled => Pooling::L2,
                 Backbone::AlexNet => Pooling::Max(3),
                 Backbone::Vgg16 => Pooling::Max(2),

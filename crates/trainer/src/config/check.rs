@@ -146,6 +146,12 @@ impl TrainConfig {
             self.max_nonfinite_steps >= 1,
             "max_nonfinite_steps must be at least 1".into(),
         );
+        if let Some(gamma) = self.min_snr_gamma {
+            check(
+                gamma.is_finite() && gamma > 0.0,
+                format!("min_snr_gamma is {gamma}, it must be above 0"),
+            );
+        }
         if let Some(micro_batch) = self.micro_batch {
             check(
                 self.batch.checked_rem(micro_batch) == Some(0),

@@ -10,6 +10,7 @@ use unet_core::{Stem, UNetConfig};
 use super::{CheckpointDefaults, Loss, RecordDefaults, SCHEMA_VERSION, TrainConfig, no_jitter};
 use crate::noise_levels::NoiseLevelConfig;
 use crate::photos::CACHE_MEGABYTES;
+use crate::precision::Precision;
 
 /// The names of all presets. Those with `-unguided` have a network without guidance and as many parameters.
 pub const PRESETS: [&str; 6] = [
@@ -68,7 +69,7 @@ impl TrainConfig {
             name: "paper".into(),
             steps: 1_000_000,
             batch: BATCH,
-            // A quarter of a gigabyte for each crop at this size and resolution.
+            // All at once would take more than the memory of any card; --dry-run tells how much.
             micro_batch: Some(16),
             crop: 128,
             learning_rate: 1e-4,
@@ -130,6 +131,8 @@ impl TrainConfig {
             pure_noise_fraction: 0.625,
             loss: Loss::L1,
             noise_levels: NoiseLevelConfig::cosine(),
+            min_snr_gamma: None,
+            precision: Precision::Float32,
             guidance_weight: 1.0,
             guidance_scale_weights: vec![1.0, 1.0, 1.0],
             validation_photos: 12,

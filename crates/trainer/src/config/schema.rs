@@ -190,11 +190,11 @@ impl Schema {
         for key in self.keys(path) {
             let here = path.key(&key);
             match table.get_mut(&key) {
-                Some(Value::Table(inner)) => {
-                    // One of several forms needs no keys of another one.
-                    if self.refusal(&here, &Value::Table(inner.clone())).is_some() {
-                        self.complete_at(&here, inner, missing);
-                    }
+                // One of several forms needs no keys of another one.
+                Some(Value::Table(inner))
+                    if self.refusal(&here, &Value::Table(inner.clone())).is_some() =>
+                {
+                    self.complete_at(&here, inner, missing);
                 }
                 Some(Value::Array(elements)) => {
                     for (index, element) in elements.iter_mut().enumerate() {

@@ -39,11 +39,14 @@ pub(super) fn summary(results: &Results, analysis: &Analysis) -> Vec<String> {
             sentences.extend(failures(results, gain));
         }
     }
-    let guided: Vec<&Comparison> = analysis
-        .comparisons
-        .iter()
-        .filter(|other| other.kind == ComparisonKind::Guidance)
-        .filter(|other| matches!(other.metric.as_str(), "psnr" | "lpips"))
+    let guided: Vec<&Comparison> = metrics(results)
+        .into_iter()
+        .take(2)
+        .flat_map(|metric| {
+            analysis.comparisons.iter().filter(move |other| {
+                other.kind == ComparisonKind::Guidance && other.metric == metric
+            })
+        })
         .collect();
     if guided.is_empty() {
         sentences.push(

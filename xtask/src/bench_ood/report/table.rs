@@ -43,6 +43,14 @@ fn verdict(verdict: Verdict) -> String {
     format!("<span class=\"verdict {class}\">{verdict}</span>")
 }
 
+fn missing(count: usize) -> String {
+    if count == 0 {
+        String::new()
+    } else {
+        format!(", {count} missing")
+    }
+}
+
 /// Gains in domain and out of domain, of one kind of comparison.
 pub(super) fn summary(results: &Results, analysis: &Analysis, kind: ComparisonKind) -> String {
     let mut html = String::new();
@@ -130,11 +138,12 @@ pub(super) fn condition(results: &Results, analysis: &Analysis, index: usize) ->
                 row.extend(gains.map(|gain| {
                     gain.map_or("–".to_owned(), |gain| {
                         format!(
-                            "{}<br><small>{} better, {} equal, {} worse; p {}, Holm {}</small><br>{}",
+                            "{}<br><small>{} better, {} equal, {} worse{}; p {}, Holm {}</small><br>{}",
                             escape(&style.gain_with_interval(&gain.gain)),
                             gain.counts[0],
                             gain.counts[1],
                             gain.counts[2],
+                            missing(gain.missing),
                             escape(&probability(gain.p)),
                             escape(&probability(gain.adjusted_p)),
                             verdict(gain.verdict)

@@ -62,7 +62,6 @@ pub(super) struct Table<'a> {
     photos: HashMap<&'a str, usize>,
     /// Stratum of each photo.
     pub(super) strata: Vec<usize>,
-    conditions: HashMap<&'a str, usize>,
     /// Images by method, condition and name.
     images: HashMap<&'a str, BTreeMap<(usize, &'a str), usize>>,
 }
@@ -94,13 +93,8 @@ impl<'a> Table<'a> {
             results,
             photos,
             strata: domains.strata(),
-            conditions,
             images,
         }
-    }
-
-    pub(super) fn condition(&self, id: &str) -> Option<usize> {
-        self.conditions.get(id).copied()
     }
 
     /// Values of a method, those that are numbers.

@@ -1,4 +1,4 @@
-//! Wheels, with a stand-in for pip.
+//! Wheels and source packages, with a stand-in for pip.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -93,4 +93,44 @@ fn another_wheel_is_refused() {
     );
     assert!(tree(&folder).is_empty());
     assert!(!desk.downloads().join("pairs-1.whl").exists());
+}
+
+/// An interpreter that notes how it is called, and writes a source package to the place that is its last argument.
+fn source_python(folder: &Path, package: &[u8]) -> PathBuf {
+    let path = folder.join("python");
+    let package_path = folder.join("to-be-fetched");
+    fs::write(&package_path, package).unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$1 $3 $4\" >> '{0}/calls'\nprintf %s \"$2\" > '{0}/program'\ncp '{1}' \"$5\"\n",
+        folder.display(),
+        package_path.display()
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_source_package_is_fetched_as_a_file() {
+    let archive = pairs_zip();
+    let text = source()
+        .replace("pairs-1.whl", "pairs-1.zip")
+        .replace("platforms = [\"any\"]\n", "");
+    let desk = Desk::new(&pairs_manifest(&text));
+    let python = source_python(desk.folder.path(), &archive);
+    let fetched = fetch(&desk, &python, &desk.folder.path().join("out")).unwrap();
+    assert_eq!(fetched[0].sha256, sha256(&archive));
+    let read = |name: &str| fs::read_to_string(desk.folder.path().join(name)).unwrap();
+    assert_eq!(read("calls"), "-c pairs pairs-1.zip\n");
+    // Nothing is built or installed.
+    assert!(!read("program").contains("install"));
+    assert_eq!(tree(&desk.folder.path().join("out")).len(), 4);
+    fetch(&desk, &python, &desk.folder.path().join("again")).unwrap();
+    assert_eq!(read("calls").lines().count(), 1);
+    // Another file under its name.
+    fs::remove_file(desk.downloads().join("pairs-1.zip")).unwrap();
+    let python = source_python(desk.folder.path(), b"another");
+    let error = fetch(&desk, &python, &desk.folder.path().join("third")).unwrap_err();
+    assert!(format!("{error:#}").contains("has SHA-256"), "{error:#}");
+    assert!(!desk.downloads().join("pairs-1.zip").exists());
 }

@@ -4,15 +4,13 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{
-    Chart, FAINT, INK, LETTERS, WIDTH, anchored, colour, draw, legend, letters, range, tick,
-};
+use super::{Chart, FAINT, INK, LETTERS, anchored, colour, draw, legend, letters, range, tick};
 use crate::bench_ood::numbers::metric_name;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, ConditionComparison};
 
 /// Units for the names of the conditions.
-const NAMES: i32 = 126;
+const NAMES: i32 = 138;
 /// Units between the marks of one row.
 const STEP: u32 = 8;
 
@@ -147,8 +145,8 @@ pub(crate) fn gain_rows(
 
 /// What fits in front of a row; the whole name is in the tables.
 fn shortened(name: &str) -> String {
-    let room = (f64::from(NAMES) / (0.5 * LETTERS)) as usize - 1;
-    debug_assert!((NAMES as u32) < WIDTH);
+    // A letter of a common typeface is about half as wide as it is high.
+    let room = (f64::from(NAMES - 6) / (0.53 * LETTERS / 1.24)) as usize;
     if name.chars().count() <= room {
         return name.to_owned();
     }

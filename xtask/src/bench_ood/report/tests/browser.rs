@@ -141,9 +141,10 @@ fn screenshots_for_people() {
     };
     let out = Path::new(&out);
     std::fs::create_dir_all(out).unwrap();
-    let results = fixture::whole_run(&out.join("run"));
+    let run = tempfile::tempdir().unwrap();
+    let results = fixture::whole_run(run.path());
     let file = out.join("report.html");
-    std::fs::write(&file, page(&results, &out.join("run"))).unwrap();
+    std::fs::write(&file, page(&results, run.path())).unwrap();
     for width in [360, 1200] {
         let profile = tempfile::tempdir().unwrap();
         let Some(browser) = Browser::start(width, profile.path()) else {
