@@ -109,7 +109,7 @@ fn sets_are_compared_also_when_they_come_from_earlier_runs() {
             "--restored",
             restored,
             "--blurry",
-            &*restored,
+            restored,
         ];
         let options = [
             "--weights",
