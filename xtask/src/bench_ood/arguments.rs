@@ -41,18 +41,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) unguided: Option<PathBuf>,
     /// Draw one sample with each of these numbers of steps, with the guided model and those of --method
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "5",
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "4",
         value_parser = clap::value_parser!(u32).range(1..=MOST_STEPS))]
     pub(crate) steps: Vec<u32>,
     /// Samples that `guided-average` averages
-    #[arg(long, value_name = "N", default_value = "4",
+    #[arg(long, value_name = "N", default_value = "2",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) samples: u32,
     /// Steps of each of them
-    #[arg(long, value_name = "N", default_value = "5",
+    #[arg(long, value_name = "N", default_value = "4",
         value_parser = clap::value_parser!(u32).range(1..=MOST_STEPS))]
     pub(crate) average_steps: u32,
-    /// Seed of the samplers and of the statistics; the blurry pictures have that of the suite
+    /// Seed of the samplers; the blurry pictures have that of the suite
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Metrics: psnr, ssim, lpips, lpips-vgg, dists, niqe [default: psnr,ssim,lpips]

@@ -27,7 +27,7 @@ pub(crate) struct RunRecord {
     pub(crate) filter: Vec<String>,
     /// The part, of a run that was divided.
     pub(crate) shard: Option<Shard>,
-    /// Seed of samplers and statistics.
+    /// Seed of the samplers.
     pub(crate) seed: u64,
     /// When the first run in this folder began, as in RFC 3339.
     pub(crate) started: String,
