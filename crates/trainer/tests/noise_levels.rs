@@ -1,5 +1,7 @@
 //! The noise levels of training against closed forms of their distributions.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use diffusion_sched::{BetaSchedule, NoiseLevel};
 use trainer::{ExtraLevel, LevelDistribution, NoiseLevelConfig, NoiseLevels, TrainConfig};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ms_guidance::checkpoint::{Description, Provenance};
+use ms_guidance::checkpoint::{Description, Parent, Provenance};
 use ms_guidance::{GuidedUNet, GuidedUNetConfig, Target};
 use tch::{Device, Kind, Tensor, nn};
 use unet_core::{Stem, UNetConfig};
@@ -67,6 +67,10 @@ pub(crate) fn description(config: &GuidedUNetConfig) -> Description {
             seed: u64::MAX,
             training: serde_json::json!({ "learning_rate": 2e-4, "crops": [64, 96] }),
             metrics: [("psnr".into(), 31.25), ("ssim".into(), 0.1 + 0.2)].into(),
+            parent: Some(Parent {
+                name: "earlier".into(),
+                sha256: "ab".repeat(32),
+            }),
         },
     }
 }
