@@ -30,7 +30,7 @@ pub fn write(path: &Path, photo: &Photo, options: &WriteOptions) -> Result<Vec<S
     Ok(encoded.notes)
 }
 
-/// Writes the bytes of a file, such as those of [`encode`](crate::encode()), as carefully as [`write`] does.
+/// Writes the bytes of a file, such as those of [`encode`](crate::encode()), as carefully as [`write`](write()) does.
 ///
 /// # Errors
 /// [`Error::Exists`], [`Error::NoFolder`], [`Error::NotAFile`], [`Error::Write`].
