@@ -225,7 +225,7 @@ pub(crate) struct TrainArgs {
 
     /// Any value of the configuration, such as steps=1000, model.unet.mid_layers=2 or pairs.gopro.weight=3; may be repeated
     ///
-    /// The key is a path into the TOML, elements of lists by their place such as `pairs[0]` or name. The value is as in TOML; quotes around text
+    /// The key is a path into the TOML, elements of lists by their place, as in `pairs[0]`, or by name. The value is as in TOML; quotes around text
     /// may be left out.
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Recipe")]
     pub(crate) set: Vec<String>,
