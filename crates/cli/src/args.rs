@@ -259,7 +259,7 @@ pub(crate) struct TrainArgs {
     pub(crate) time_limit: Option<f64>,
 
     /// Write where the time goes to this new file, for a trace viewer (Perfetto, chrome://tracing), and print a table at the end
-    #[arg(long, value_name = "FILE", help_heading = "Speed")]
+    #[arg(long, value_name = "FILE", help_heading = "Speed", conflicts_with_all = ["dry_run", "print_config"])]
     pub(crate) trace: Option<PathBuf>,
 
     /// Processor threads to use, 1 to 1024 [default: all cores]

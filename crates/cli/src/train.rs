@@ -35,13 +35,14 @@ struct Finished {
 /// Wrong usage or set-up, or a training run that cannot go on.
 pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
-    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
-    let printer = Printer::traced("train", args.messages, trace.clone());
     let Setup { config, remarks } = Setup::new(&args)?;
     if args.print_config {
         write_stdout(&config.to_toml()?);
         return Ok(0);
     }
+    // Only now: a mistake in the configuration must not leave a file that stands in the way of the next call.
+    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    let printer = Printer::traced("train", args.messages, trace.clone());
     for remark in remarks {
         report(&printer, Event::Note(remark), None);
     }

@@ -305,13 +305,16 @@ pub fn run(
                 _ => {
                     let title = format!("{}, step {step}", config.name);
                     let steps = config.validation_sample_steps;
-                    Some(preview::sheet(
-                        &title,
-                        &validation,
-                        &averaged,
-                        device,
-                        steps,
-                    )?)
+                    match preview::sheet(&title, &validation, &averaged, device, steps) {
+                        Ok(sheet) => Some(sheet),
+                        Err(error) => {
+                            let _ = observe(Event::Note(format!(
+                                "the preview sheet of step {step} could not be drawn: {}; training goes on",
+                                chain(&error)
+                            )));
+                            None
+                        }
+                    }
                 }
             };
             let preview_seconds = begun.elapsed().as_secs_f64() - validation_seconds;

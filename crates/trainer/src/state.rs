@@ -1,6 +1,6 @@
 //! One saved state of a run: weights, moments, averages and what the loop remembers, in one safetensors file with a checksum.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use ms_guidance::checkpoint::{Parent, sha256};
@@ -188,10 +188,17 @@ fn differences(saved: &TrainConfig, now: &TrainConfig) -> Result<Vec<String>, se
         })
     };
     let (saved, now) = (comparable(saved)?, comparable(now)?);
-    let names = now.as_object().into_iter().flat_map(|fields| fields.keys());
+    // Settings that are off are left out, so that a name may stand on one side alone.
+    let both = [&saved, &now].map(serde_json::Value::as_object);
+    let fields = both.into_iter().flatten().flat_map(|fields| fields.keys());
+    let names: BTreeSet<&String> = fields.collect();
+    let differs = |name: &&&String| {
+        !MAY_CHANGE.contains(&name.as_str()) && saved.get(name.as_str()) != now.get(name.as_str())
+    };
     Ok(names
-        .filter(|name| !MAY_CHANGE.contains(&name.as_str()) && saved.get(name) != now.get(name))
-        .cloned()
+        .iter()
+        .filter(differs)
+        .map(|&name| name.clone())
         .collect())
 }
 

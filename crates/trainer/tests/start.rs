@@ -183,14 +183,16 @@ fn frozen_parameters_stay_bit_identical() {
     train(&parts, true).0.unwrap();
     assert!(state(&parts, "") == state(&child, ""));
 
-    let other = TrainConfig {
-        freeze: vec!["guidance.".into()],
-        steps: 5,
-        ..parts
-    };
-    match train(&other, true).0 {
-        Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "freeze"),
-        outcome => panic!("{outcome:?}"),
+    for freeze in [vec!["guidance.".to_owned()], Vec::new()] {
+        let other = TrainConfig {
+            freeze,
+            steps: 5,
+            ..parts.clone()
+        };
+        match train(&other, true).0 {
+            Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "freeze"),
+            outcome => panic!("{outcome:?}"),
+        }
     }
 }
 

@@ -146,7 +146,12 @@ impl Store {
         let mut text = serde_json::to_string(&line).map_err(|error| failed(error.into()))?;
         text.push('\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(text.as_bytes()).map_err(failed)
+        let length = file.metadata().map_err(failed)?.len();
+        file.write_all(text.as_bytes()).map_err(|error| {
+            // Half a line in the middle of the file would make all of it unreadable.
+            let _ = file.set_len(length);
+            failed(error)
+        })
     }
 }
 
