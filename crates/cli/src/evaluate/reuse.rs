@@ -17,7 +17,7 @@ use crate::hints::Problem;
 /// Version of the lines; it rises when results of earlier versions cannot be used any more.
 const VERSION: u32 = 1;
 /// What every line begins with.
-const BEGINNING: &str = "{\"version\":";
+const BEGINNING: &str = "{\"version\":1,\"key\":\"";
 
 /// One line of the file.
 #[derive(Serialize, Deserialize)]
@@ -109,7 +109,9 @@ impl Store {
         let (lines, torn) = bytes.split_at(whole);
         let known = parse(lines).map_err(|problem| problem.at(path))?;
         let begins = torn.iter().zip(BEGINNING.as_bytes()).all(|(a, b)| a == b);
-        if !begins {
+        // A whole value without an end of line was not torn, so somebody else wrote it.
+        let whole_value = serde_json::from_slice::<serde_json::Value>(torn).is_ok();
+        if !begins || whole_value {
             return Err(no_results(known.len() + 1).at(path));
         }
         if !torn.is_empty() {
