@@ -25,9 +25,7 @@ const WHITE: f32 = 1.0 - 0.5 / 255.0;
 const ITERATIONS_FACTOR: f64 = 0.2;
 const ITERATIONS_RANGE: [f64; 2] = [4.0, 150.0];
 /// The balance of Wiener is `BALANCE_FACTOR * variance`.
-const BALANCE_FACTOR: f64 = 2000.0;
-/// Least balance of Wiener: what lies beyond the border is guessed, and without noise the error of that guess would ring through the picture.
-const BALANCE_MINIMUM: f64 = 0.02;
+const BALANCE_FACTOR: f64 = 1000.0;
 
 /// A method that is told the true kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +65,9 @@ impl Classical {
                 ITERATIONS_RANGE[0], ITERATIONS_RANGE[1]
             ),
             Self::Wiener => format!(
-                "Wiener with the true kernel and a Laplacian prior, in linear light; borders mirrored and tapered; balance \
-                 {BALANCE_FACTOR} x variance of the noise, at least {BALANCE_MINIMUM}"
+                "Wiener with the true kernel and a Laplacian prior, in linear light; pixels beyond the border are unknowns; \
+                 balance {BALANCE_FACTOR} x variance of the noise, at least {}",
+                wiener::BALANCE_MINIMUM
             ),
         }
     }
@@ -99,7 +98,7 @@ impl Classical {
                 let wanted = ITERATIONS_FACTOR / variance.sqrt();
                 Setting::Iterations(wanted.clamp(fewest, most).round() as u32)
             }
-            Self::Wiener => Setting::Balance((BALANCE_FACTOR * variance).max(BALANCE_MINIMUM)),
+            Self::Wiener => Setting::Balance(BALANCE_FACTOR * variance),
         }
     }
 
@@ -166,10 +165,6 @@ fn lucy(
 
 fn wiener_of(light: &Array3<f32>, kernel: &Kernel, balance: f64) -> Result<Array3<f32>> {
     let taps = kernel.taps().mapv(f64::from);
-    if taps.len() == 1 {
-        // Nothing was spread, so nothing is to be gathered, and no border is missing.
-        return Ok(light.clone());
-    }
     let mut restored = Array3::zeros(light.dim());
     for (plane, mut out) in light.outer_iter().zip(restored.axis_iter_mut(Axis(0))) {
         let plane: Array2<f64> = plane.mapv(f64::from);

@@ -230,9 +230,7 @@ fn two_photos_under_two_conditions_with_the_real_program() {
     // The true kernel helps, and pictures made elsewhere are scored as our own.
     let psnr = |method: &str| image(method, "photos/disc", "one").metrics["psnr"];
     assert!(psnr("richardson-lucy") > psnr("input") + 1.0);
-    // Wiener pays for its mirrored borders in a picture as small as this.
-    assert!(psnr("wiener") > psnr("input") - 1.0);
-    assert_ne!(psnr("wiener"), psnr("input"));
+    assert!(psnr("wiener") > psnr("input"));
     assert_eq!(psnr("mine"), psnr("input"));
     let missing = image("mine", "photos/disc", "two").error.clone().unwrap();
     assert!(missing.contains("there is no"), "{missing}");

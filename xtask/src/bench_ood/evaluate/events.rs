@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use image_quality::serde_metric;
 use serde_json::Value;
 
 use super::Outcome;
@@ -89,15 +90,8 @@ fn failure(data: &Value) -> Option<Event> {
     })
 }
 
-/// A number; JSON has none that is not finite.
 fn number(value: &Value) -> Option<f64> {
-    match value.as_str() {
-        Some("inf") => Some(f64::INFINITY),
-        Some("-inf") => Some(f64::NEG_INFINITY),
-        Some("nan") => Some(f64::NAN),
-        Some(_) => None,
-        None => value.as_f64(),
-    }
+    serde_metric::deserialize(value).ok()
 }
 
 #[cfg(test)]
