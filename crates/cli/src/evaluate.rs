@@ -157,9 +157,11 @@ fn checkpoint(plan: &Plan) -> Result<Option<Checkpoint>, Problem> {
 }
 
 fn protocols(plan: &Plan, plain: &PlainMetrics, networks: &Networks) -> BTreeMap<Metric, Protocol> {
+    // Pairs with a problem are known to fail.
+    let sound = plan.pairs.iter().filter(|pair| pair.problem.is_none());
+    let images = sound.count();
     let protocol = |&metric: &Metric| {
-        let of_network =
-            sets::protocol(metric, plan.pairs.len()).or_else(|| networks.protocol(metric));
+        let of_network = sets::protocol(metric, images).or_else(|| networks.protocol(metric));
         let text = match of_network {
             Some(protocol) => protocol.to_string(),
             None => plain.protocol_of(metric),

@@ -11,9 +11,11 @@ use crate::data::DataSet;
 use crate::estimate::Estimate;
 use crate::loader::Loader;
 use crate::optimizer::AdamW;
+use crate::preview;
 use crate::stability::Stability;
 use crate::start::{self, Trained};
 use crate::step::Stepper;
+use crate::validation::lpips;
 use crate::{Result, TrainConfig};
 
 /// Steps before those that are timed: the first ones allocate memory and wait for the first crops.
@@ -54,7 +56,7 @@ pub struct DryRun {
     pub timed_crops: usize,
     /// Seconds of a step of the whole batch, waiting for crops included.
     pub seconds_per_step: f64,
-    /// Seconds of a validation.
+    /// Seconds of a validation, the preview sheet included.
     pub seconds_per_validation: f64,
     /// Seconds of the whole run.
     pub seconds: f64,
@@ -66,6 +68,7 @@ pub struct DryRun {
 /// As [`run`](crate::run()), apart from the run folder.
 pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     config.validate()?;
+    let lpips = lpips(config, device)?;
     let data = DataSet::open(config)?;
     let mut notes = data.notes.clone();
     tch::manual_seed(config.seed as i64);
@@ -123,27 +126,23 @@ pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     drop(loader);
     let of_batch = config.batch as f64 / timed.batch as f64;
     let seconds_per_step = seconds / f64::from(steps.max(1)) * of_batch;
-    let validation = data
-        .validation
-        .with_sample_steps(config.validation_sample_steps)
-        .with_batch_pixels(pass * config.crop * config.crop);
+    let (validation, note) = data.validation.configured(config, lpips);
+    notes.extend(note);
     let validating = Instant::now();
     validation.run(&model, device)?;
+    if config.keep_previews > 0 {
+        let steps = config.validation_sample_steps;
+        preview::sheet(&config.name, &validation, &model, device, steps)?;
+    }
     let seconds_per_validation = validating.elapsed().as_secs_f64();
     let validations = config.steps.div_ceil(config.validate_every);
     let in_a_pass = timed.micro_batch.unwrap_or(timed.batch);
-    // In parts, gradients are added up beside those of the part.
-    let sums = |whole: usize, part: usize| match part < whole {
-        true => 4 * network.parameters,
-        false => 0,
-    };
     Ok(DryRun {
-        training_bytes: network.training_bytes(pass) + sums(config.batch, pass),
+        training_bytes: network.training_bytes(pass),
         measured_activation_bytes: measured,
-        // Weights and moments are there before the first step, gradients are not.
+        // Weights, moments and sums of gradients are there before the first step, the gradients of a pass are not.
         expected_activation_bytes: network.activation_bytes_per_crop * in_a_pass as i64
-            + 4 * network.parameters
-            + sums(timed.batch, in_a_pass),
+            + 4 * network.parameters,
         network,
         photos: data.photos,
         held_out_photos: data.held_out_photos,

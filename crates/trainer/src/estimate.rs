@@ -3,8 +3,9 @@
 use ms_guidance::GuidedUNetConfig;
 use serde::Serialize;
 
-/// Copies of every parameter during training, float32: value, gradient, two moments, average, and the network that validates.
-const COPIES: i64 = 6;
+/// Copies of every parameter during training, float32: value, gradient as it comes and as it is summed up, two moments, average, and the
+/// network that validates.
+const COPIES: i64 = 7;
 const FLOAT: i64 = 4;
 /// Planes of the size of a crop around the network: the pair, its target, noise, noisy state, wanted and predicted value, differences
 /// and the concatenated input, three to six channels each.

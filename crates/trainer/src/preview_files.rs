@@ -24,11 +24,24 @@ fn failed(path: &Path, action: &str, error: impl std::fmt::Display) -> Failure {
     format!("{}: cannot {action}: {error}", path.display())
 }
 
+fn name_of(step: u64) -> String {
+    format!("step-{step:09}.png")
+}
+
+/// The step of a sheet; none for names that this program does not give.
 fn step_of(name: &str) -> Option<u64> {
-    name.strip_prefix("step-")?
-        .strip_suffix(".png")?
-        .parse()
-        .ok()
+    let step = name.strip_prefix("step-")?.strip_suffix(".png")?;
+    step.parse().ok().filter(|&step| name_of(step) == name)
+}
+
+/// Makes sure that there is no such file.
+fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed(path, "remove", error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A PNG file of `[3, H, W]` in [0, 1].
@@ -55,7 +68,7 @@ impl PreviewFiles {
     }
 
     fn path(&self, step: u64) -> PathBuf {
-        self.folder.join(format!("step-{step:09}.png"))
+        self.folder.join(name_of(step))
     }
 
     /// Steps of the sheets that are there, in order.
@@ -73,11 +86,6 @@ impl PreviewFiles {
         }
         steps.sort_unstable();
         Ok(steps)
-    }
-
-    fn remove(&self, step: u64) -> Result<(), Failure> {
-        let path = self.path(step);
-        std::fs::remove_file(&path).map_err(|error| failed(&path, "remove", error))
     }
 
     /// Writes a sheet and takes away those that are not kept.
@@ -98,7 +106,7 @@ impl PreviewFiles {
         for &step in &steps[..old] {
             let validation = step / self.every;
             if !(step.is_multiple_of(self.every) && validation.is_power_of_two()) {
-                self.remove(step)?;
+                remove(&self.path(step))?;
             }
         }
         Ok(())
@@ -112,7 +120,7 @@ impl PreviewFiles {
         let steps = self.steps()?;
         let (kept, later) = steps.split_at(steps.partition_point(|&sheet| sheet <= step));
         for &step in later {
-            self.remove(step)?;
+            remove(&self.path(step))?;
         }
         match (later, kept.last()) {
             ([], _) => Ok(()),
@@ -121,8 +129,7 @@ impl PreviewFiles {
                 let png = std::fs::read(&path).map_err(|error| failed(&path, "read", error))?;
                 write_atomically(&self.newest, &png).map_err(|error| crate::error::chain(&error))
             }
-            (_, None) => std::fs::remove_file(&self.newest)
-                .map_err(|error| failed(&self.newest, "remove", error)),
+            (_, None) => remove(&self.newest),
         }
     }
 }
@@ -158,6 +165,21 @@ mod tests {
         previews.cut(9).unwrap();
         assert_eq!(previews.steps().unwrap(), Vec::<u64>::new());
         assert!(!folder.path().join("preview.png").exists());
+    }
+
+    #[test]
+    fn pictures_of_others_stay_and_what_is_gone_is_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let previews = PreviewFiles::new(folder.path(), 1, 10);
+        previews.write(35, b"first").unwrap();
+        let foreign = folder.path().join("previews/step-5.png");
+        std::fs::write(&foreign, "mine").unwrap();
+        previews.write(45, b"second").unwrap();
+        assert_eq!(previews.steps().unwrap(), [45]);
+        std::fs::remove_file(folder.path().join("preview.png")).unwrap();
+        previews.cut(0).unwrap();
+        assert_eq!(previews.steps().unwrap(), Vec::<u64>::new());
+        assert!(foreign.exists());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use image_quality::Lpips;
 use ms_guidance::GuidedUNet;
 use ms_guidance::checkpoint::{self, Description, Provenance, WeightFormat};
 use tch::{Device, Tensor, nn};
@@ -28,6 +27,7 @@ use crate::start::{self, Trained};
 use crate::state::Progress;
 use crate::states::{BEST_MODEL, SavedStates};
 use crate::step::Stepper;
+use crate::validation::lpips;
 use crate::{Error, Result, TrainConfig};
 
 /// What happens during a run.
@@ -110,8 +110,7 @@ pub fn run(
 ) -> Result<Outcome> {
     config.validate()?;
     // Whoever names a file wants to hear before the first step that it cannot be used.
-    let lpips = config.lpips_weights.as_deref();
-    let lpips = lpips.map(|path| Lpips::load(path, device)).transpose()?;
+    let lpips = lpips(config, device)?;
     let folder = RunFolder::prepare(config, resume)?;
     let DataSet {
         training,
@@ -196,19 +195,9 @@ pub fn run(
         total: config.steps,
     });
 
-    // What fits into memory with gradients, fits without.
-    let together = config.micro_batch.unwrap_or(config.batch) * config.crop * config.crop;
-    let mut validation = validation
-        .with_sample_steps(config.validation_sample_steps)
-        .with_batch_pixels(together);
-    if let Some(lpips) = lpips {
-        let least = lpips.backbone().smallest_side();
-        if config.validation_crop < least {
-            let _ = observe(Event::Note(format!(
-                "LPIPS is not measured: it needs a validation_crop of {least} pixels or more"
-            )));
-        }
-        validation = validation.with_lpips(lpips);
+    let (validation, note) = validation.configured(config, lpips);
+    if let Some(note) = note {
+        let _ = observe(Event::Note(note));
     }
     let passes = validation.passes();
     let stepper = Stepper::new(&model, config, device)?;

@@ -7,11 +7,11 @@ use ms_guidance::GuidedUNet;
 use ndarray::{Array3, ArrayView3};
 use tch::{Device, Kind, Tensor};
 
-use crate::Result;
 use crate::pairs::{Pair, PairSource};
 use crate::quality::{Measured, Quality, Report, Scores};
 use crate::random::Random;
 use crate::restore::Restoration;
+use crate::{Result, TrainConfig};
 
 const NOISE_STREAM: u64 = 3;
 /// Pixels that are restored together unless something else is said: four crops of 128 × 128.
@@ -31,6 +31,15 @@ pub struct Validation {
 
 /// A pair with the seed of its noise.
 pub(crate) type Seeded<'a> = (&'a Pair, u64);
+
+/// The network that `lpips_weights` of a configuration names.
+///
+/// # Errors
+/// If the file cannot be used.
+pub(crate) fn lpips(config: &TrainConfig, device: Device) -> Result<Option<Lpips>> {
+    let path = config.lpips_weights.as_deref();
+    Ok(path.map(|path| Lpips::load(path, device)).transpose()?)
+}
 
 impl Validation {
     /// `count` pairs for each blur family from `source`.
@@ -70,6 +79,27 @@ impl Validation {
     pub fn with_batch_pixels(mut self, pixels: usize) -> Self {
         self.batch_pixels = pixels;
         self
+    }
+
+    /// As a run with this configuration measures, with LPIPS if its network is given, and what the user should know about it.
+    pub(crate) fn configured(
+        self,
+        config: &TrainConfig,
+        lpips: Option<Lpips>,
+    ) -> (Self, Option<String>) {
+        // What fits into memory with gradients, fits without.
+        let together = config.micro_batch.unwrap_or(config.batch) * config.crop * config.crop;
+        let configured = self
+            .with_sample_steps(config.validation_sample_steps)
+            .with_batch_pixels(together);
+        let Some(lpips) = lpips else {
+            return (configured, None);
+        };
+        let least = lpips.backbone().smallest_side();
+        let note = (config.validation_crop < least).then(|| {
+            format!("LPIPS is not measured: it needs a validation_crop of {least} pixels or more")
+        });
+        (configured.with_lpips(lpips), note)
     }
 
     /// Measures LPIPS as well, of crops that are large enough for it.

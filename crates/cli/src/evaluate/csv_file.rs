@@ -56,7 +56,7 @@ pub(crate) fn write(
         let restored = pair
             .restored
             .clone()
-            .or_else(|| Some(saved?.photo(&pair.name)));
+            .or_else(|| scores.and(saved).map(|saved| saved.photo(&pair.name)));
         let numbers = |values: Option<&Values>| -> Vec<String> {
             let number = |metric| {
                 values
