@@ -1,10 +1,13 @@
 //! What the benches share: the model that is shipped, and inputs that are the same on every machine.
 
+use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use deblur::CheckpointSource;
 use ms_guidance::{GuidedUNet, Model};
 use ndarray::Array3;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tch::{Cuda, Device, Kind, Tensor};
 
 /// The CPU, and the first CUDA device where there is one.
@@ -33,6 +36,23 @@ pub fn synchronize(device: Device) {
 /// `1x3x256x256`, the last part of a bench's name.
 pub fn shape_name(height: i64, width: i64) -> String {
     format!("1x3x{height}x{width}")
+}
+
+/// Answers each line of standard input, a request in JSON, with a line of JSON. A line that is no request is one to answer too.
+///
+/// # Errors
+/// If the streams cannot be used or an answer cannot be written as JSON.
+pub fn serve<Request: DeserializeOwned, Answer: Serialize>(
+    mut answer: impl FnMut(anyhow::Result<Request>) -> Answer,
+) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let request = serde_json::from_str(&line?).map_err(anyhow::Error::from);
+        serde_json::to_writer(&mut stdout, &answer(request))?;
+        writeln!(stdout)?;
+        stdout.flush()?;
+    }
+    Ok(())
 }
 
 /// The model inside the program.

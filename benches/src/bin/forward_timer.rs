@@ -9,7 +9,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -77,20 +76,14 @@ struct Loaded {
 
 fn main() -> Result<()> {
     let mut loaded = None;
-    let mut stdout = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let answer = serde_json::from_str(&line?)
-            .map_err(anyhow::Error::from)
+    integration_benches::serve(|request| {
+        request
             .and_then(|request| answer(request, &mut loaded))
             .unwrap_or_else(|error| Answer {
                 error: Some(format!("{error:#}")),
                 ..Answer::default()
-            });
-        serde_json::to_writer(&mut stdout, &answer)?;
-        writeln!(stdout)?;
-        stdout.flush()?;
-    }
-    Ok(())
+            })
+    })
 }
 
 fn answer(request: Request, loaded: &mut Option<Loaded>) -> Result<Answer> {

@@ -18,7 +18,6 @@ mod agreement;
 #[path = "train_timer/session.rs"]
 mod session;
 
-use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -81,20 +80,14 @@ struct Answer {
 
 fn main() -> Result<()> {
     let mut session = None;
-    let mut stdout = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let answer = serde_json::from_str(&line?)
-            .map_err(anyhow::Error::from)
+    integration_benches::serve(|request| {
+        request
             .and_then(|request| answer(request, &mut session))
             .unwrap_or_else(|error| Answer {
                 error: Some(format!("{error:#}")),
                 ..Answer::default()
-            });
-        serde_json::to_writer(&mut stdout, &answer)?;
-        writeln!(stdout)?;
-        stdout.flush()?;
-    }
-    Ok(())
+            })
+    })
 }
 
 fn answer(request: Request, session: &mut Option<Session>) -> Result<Answer> {

@@ -2,27 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use image_io::{Format, Photo, PhotoInfo, WriteOptions};
-use ndarray::Array3;
 use trainer::{BEST_MODEL, Error, Event, TrainConfig, files};
 
+use support::write_photo;
+
 fn photos(folder: &Path) {
-    std::fs::create_dir_all(folder.join("photos")).unwrap();
     for kind in 0..2 {
-        let pixels = Array3::from_shape_fn((3, 176, 176), |(channel, y, x)| {
-            let checker = |size: usize| ((y + kind * 3) / size + x / size + channel) % 2;
-            0.1 + 0.2 * (checker(3) + checker(11) + checker(37)) as f32 + 0.1 * kind as f32
-        });
-        let photo = Photo {
-            pixels,
-            alpha: None,
-            info: PhotoInfo::new(Format::Png),
-        };
-        let path = folder.join(format!("photos/{kind}.png"));
-        image_io::write(&path, &photo, &WriteOptions::default()).unwrap();
+        write_photo(&folder.join(format!("photos/{kind}.png")), 176, kind);
     }
 }
 

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use std::path::Path;
 
-use image_io::{Format, Photo, PhotoInfo, WriteOptions};
 use ms_guidance::GuidedUNetConfig;
-use ndarray::Array3;
 use safetensors::SafeTensors;
 use trainer::{Estimate, TrainConfig};
 use unet_core::UNetConfig;
@@ -62,19 +62,8 @@ fn operations_are_those_that_pytorch_counts() {
 fn memory_and_time_are_those_of_real_steps() {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("photos");
-    std::fs::create_dir(&photos).unwrap();
     for kind in 0..3 {
-        let pixels = Array3::from_shape_fn((3, 320, 320), |(channel, y, x)| {
-            let checker = |size: usize| ((y + kind * 3) / size + x / size + channel) % 2;
-            0.1 + 0.2 * (checker(3) + checker(11) + checker(37)) as f32 + 0.1 * kind as f32
-        });
-        let photo = Photo {
-            pixels,
-            alpha: None,
-            info: PhotoInfo::new(Format::Png),
-        };
-        let path = photos.join(format!("{kind}.png"));
-        image_io::write(&path, &photo, &WriteOptions::default()).unwrap();
+        support::write_photo(&photos.join(format!("{kind}.png")), 320, kind);
     }
     let mut config = TrainConfig {
         batch: 8,

@@ -2,34 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use image_io::{Format, Photo, PhotoInfo, WriteOptions};
-use ndarray::Array3;
 use trainer::{Error, Event, PairSource, PhotoSet, TrainConfig, files};
 
-const SIDE: usize = 176;
+use support::write_photo;
 
-/// A photograph with edges at many scales; `kind` shifts them.
-fn write_photo(path: &Path, kind: usize) {
-    let pixels = Array3::from_shape_fn((3, SIDE, SIDE), |(channel, y, x)| {
-        let checker = |size: usize| ((y + kind * 3) / size + x / size + channel) % 2;
-        0.1 + 0.2 * (checker(3) + checker(11) + checker(37)) as f32 + 0.1 * (kind % 3) as f32
-    });
-    let photo = Photo {
-        pixels,
-        alpha: None,
-        info: PhotoInfo::new(Format::Png),
-    };
-    image_io::write(path, &photo, &WriteOptions::default()).unwrap();
-}
+const SIDE: usize = 176;
 
 fn photos(folder: &Path, count: usize) -> PathBuf {
     let photos = folder.join("photos");
     std::fs::create_dir_all(&photos).unwrap();
     for kind in 0..count {
-        write_photo(&photos.join(format!("photo-{kind}.png")), kind);
+        write_photo(&photos.join(format!("photo-{kind}.png")), SIDE, kind);
     }
     photos
 }
@@ -266,7 +254,7 @@ fn unusable_folders_and_runs_are_refused() {
         );
     }
     std::fs::write(&state, &good).unwrap();
-    write_photo(&folder.path().join("photos/new.png"), 9);
+    write_photo(&folder.path().join("photos/new.png"), SIDE, 9);
     match train(&run, true) {
         Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "photographs"),
         outcome => panic!("{outcome:?}"),

@@ -2,33 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use image_io::{Format, Photo, PhotoInfo, WriteOptions};
 use ms_guidance::checkpoint;
-use ndarray::Array3;
 use tch::{Device, Tensor};
 use trainer::{Error, Event, PairFolder, Pairing, PhotoFolder, TrainConfig, files};
 
-fn write_photo(path: &Path, kind: usize) {
-    let pixels = Array3::from_shape_fn((3, 176, 176), |(channel, y, x)| {
-        let checker = |size: usize| ((y + kind * 3) / size + x / size + channel) % 2;
-        0.1 + 0.2 * (checker(3) + checker(11) + checker(37)) as f32 + 0.1 * (kind % 3) as f32
-    });
-    let photo = Photo {
-        pixels,
-        alpha: None,
-        info: PhotoInfo::new(Format::Png),
-    };
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    image_io::write(path, &photo, &WriteOptions::default()).unwrap();
-}
+use support::write_photo;
 
 fn photos(folder: &Path) {
     for kind in 0..3 {
-        write_photo(&folder.join(format!("photos/{kind}.png")), kind);
+        write_photo(&folder.join(format!("photos/{kind}.png")), 176, kind);
     }
 }
 
@@ -310,6 +298,7 @@ fn a_model_is_extended_on_photographs_and_pairs_together() {
         for side in ["blurry", "sharp"] {
             write_photo(
                 &folder.path().join(format!("pairs/{scene}/{side}/1.png")),
+                176,
                 kind,
             );
         }
@@ -341,7 +330,7 @@ fn a_model_is_extended_on_photographs_and_pairs_together() {
 fn photographs_by_glob_are_those_alone() {
     let folder = tempfile::tempdir().unwrap();
     for (name, kind) in [("train/a", 0), ("train/b", 1), ("tune/c", 2), ("test/d", 3)] {
-        write_photo(&folder.path().join(format!("{name}.png")), kind);
+        write_photo(&folder.path().join(format!("{name}.png")), 176, kind);
     }
     let set = |sharp: &str| PhotoFolder {
         folder: folder.path().into(),
