@@ -260,26 +260,26 @@ pub(crate) fn apply(
             };
         });
     let (rows, columns) = (height - 2 * inset, width - 2 * inset);
-    by_rows((channels, rows, columns), |row, target| {
+    by_rows((channels, rows, columns), |row, sums| {
         let mut covered = vec![0.0; columns];
         let mut values = vec![0.0; columns];
         let origin = [row + inset + margin, inset + margin];
-        let share = 1.0 / exposure.foreground.len() as f32;
         for (front, back) in exposure.foreground.iter().zip(&exposure.background) {
             let front = Shift::new(origin, *front);
             let back = Shift::new(origin, *back);
             front.row(coverage, source_width, &mut covered);
-            for (channel, target) in target.chunks_mut(columns).enumerate() {
+            for (channel, sums) in sums.chunks_mut(columns).enumerate() {
                 front.row(&objects[channel * plane..], source_width, &mut values);
-                for (target, value) in target.iter_mut().zip(&values) {
-                    *target += share * value;
+                for (sum, value) in sums.iter_mut().zip(&values) {
+                    *sum += f64::from(*value);
                 }
                 back.row(&scenes[channel * plane..], source_width, &mut values);
-                for ((target, value), covered) in target.iter_mut().zip(&values).zip(&covered) {
-                    *target += share * (1.0 - covered) * value;
+                for ((sum, value), covered) in sums.iter_mut().zip(&values).zip(&covered) {
+                    *sum += f64::from((1.0 - covered) * value);
                 }
             }
         }
+        exposure.foreground.len()
     })
 }
 

@@ -35,18 +35,27 @@ fn mirrored(index: usize, margin: usize, size: usize) -> usize {
     }
 }
 
-/// `[C, rows, columns]`, made row by row on all threads: `fill` gets the number of a row and its zeros, the columns of one
-/// channel after the other.
+/// `[C, rows, columns]`, means over instants, made row by row on all threads: `add` gets the number of a row and its zeros, the columns of
+/// one channel after the other, adds the instants and returns how many they were. In f64: hundreds of equal float32 values round alike.
 pub(crate) fn by_rows(
     shape: (usize, usize, usize),
-    fill: impl Fn(usize, &mut [f32]) + Sync,
+    add: impl Fn(usize, &mut [f64]) -> usize + Sync,
 ) -> Result<Array3<f32>> {
     let (channels, rows, columns) = shape;
     let mut out = Array3::<f32>::zeros((rows, channels, columns));
     samples_mut(out.as_slice_mut())?
         .par_chunks_mut((channels * columns).max(1))
         .enumerate()
-        .for_each(|(row, target)| fill(row, target));
+        .for_each_init(
+            || vec![0.0; channels * columns],
+            |sums, (row, target)| {
+                sums.fill(0.0);
+                let count = add(row, sums) as f64;
+                for (target, sum) in target.iter_mut().zip(sums) {
+                    *target = (*sum / count) as f32;
+                }
+            },
+        );
     Ok(out
         .permuted_axes([1, 0, 2])
         .as_standard_layout()

@@ -82,12 +82,11 @@ impl Warp {
         let planes = samples(source.as_slice())?;
         let plane = source_height * source_width;
         let (rows, columns) = (height - 2 * inset, width - 2 * inset);
-        by_rows((channels, rows, columns), |row, target| {
+        by_rows((channels, rows, columns), |row, sums| {
             let y = (row + inset) as f64;
             let way = extent * farthest(y) / radius;
             let count = (INSTANTS_PER_PIXEL * way).ceil() as usize + 1;
             let factors = self.factors(extent / radius, count);
-            let share = 1.0 / count as f32;
             for column in 0..columns {
                 let offset = [(column + inset) as f64 - center[0], y - center[1]];
                 for [re, im] in &factors {
@@ -97,11 +96,12 @@ impl Warp {
                     ];
                     let bilinear = Bilinear::new(place, source_height, source_width);
                     for channel in 0..channels {
-                        target[channel * columns + column] +=
-                            share * bilinear.sample(&planes[channel * plane..], source_width);
+                        sums[channel * columns + column] +=
+                            f64::from(bilinear.sample(&planes[channel * plane..], source_width));
                     }
                 }
             }
+            count
         })
     }
 }

@@ -174,8 +174,8 @@ proptest! {
     fn a_constant_picture_stays(blur in prop_oneof![varying(24.0), uniform()], value in 0.0_f32..1.0) {
         let image = Array3::from_elem((1, 60, 70), value);
         let out = linear(blur).apply(image.view()).unwrap();
-        // float32 sums of up to 512 instants, whose shares are rounded too; seen: 1.1e-5.
-        prop_assert!(worst(&out, &image) < 2e-5, "{}", worst(&out, &image));
+        // Sums of kernels in float32, and shares of pixels; seen in 6000 cases: below 5e-6.
+        prop_assert!(worst(&out, &image) < 5e-6, "{}", worst(&out, &image));
     }
 
     #[test]
