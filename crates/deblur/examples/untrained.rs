@@ -19,9 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("{other} is neither tiny nor small").into()),
     };
     let seed: i64 = arguments.next().map_or(Ok(0), |text| text.parse())?;
-    tch::manual_seed(seed);
     let store = nn::VarStore::new(Device::Cpu);
-    GuidedUNet::new(&store.root(), &config)?;
+    GuidedUNet::seeded(&store.root(), &config, seed)?;
     let tensors: BTreeMap<_, _> = store.variables().into_iter().collect();
     let provenance = Provenance {
         name: "untrained".into(),

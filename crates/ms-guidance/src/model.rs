@@ -1,5 +1,7 @@
 //! The guided UNet and its use as a denoiser.
 
+use std::sync::{Mutex, PoisonError};
+
 use diffusion_sched::{Denoiser, NoiseLevel};
 use tch::{Device, Kind, Tensor, nn};
 use unet_core::receptive_field::{level_intervals, radius};
@@ -7,6 +9,10 @@ use unet_core::{UNet, UNetConfig};
 
 use crate::guidance::{Features, StructureGuidance};
 use crate::{Error, GuidedUNetConfig, Result, Target};
+
+/// Held while weights are drawn from libtorch's generator, which all threads share: networks that are built at the same time would
+/// take each other's numbers.
+static GENERATOR: Mutex<()> = Mutex::new(());
 
 /// UNet, guidance networks and parametrisation.
 #[derive(Debug)]
@@ -22,6 +28,21 @@ impl GuidedUNet {
     /// # Errors
     /// If the configuration is invalid or libtorch cannot allocate the weights.
     pub fn new(path: &nn::Path, config: &GuidedUNetConfig) -> Result<Self> {
+        let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::build(path, config)
+    }
+
+    /// As [`new`](Self::new), with weights that depend on `seed` alone. libtorch's global generator is seeded.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn seeded(path: &nn::Path, config: &GuidedUNetConfig, seed: i64) -> Result<Self> {
+        let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        tch::manual_seed(seed);
+        Self::build(path, config)
+    }
+
+    fn build(path: &nn::Path, config: &GuidedUNetConfig) -> Result<Self> {
         config.validate()?;
         Ok(Self {
             unet: UNet::new(&(path / "unet"), &config.unet)?,

@@ -71,9 +71,8 @@ pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     let lpips = lpips(config, device)?;
     let data = DataSet::open(config)?;
     let mut notes = data.notes.clone();
-    tch::manual_seed(config.seed as i64);
     let store = nn::VarStore::new(device);
-    let model = GuidedUNet::new(&store.root(), &config.model)?;
+    let model = GuidedUNet::seeded(&store.root(), &config.model, config.seed as i64)?;
     let Trained { changing, frozen } = start::trained(&store, &config.freeze)?;
     let mut optimizer = AdamW::new(changing, config.weight_decay)?;
     optimizer.frozen = frozen;

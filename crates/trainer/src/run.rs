@@ -97,7 +97,7 @@ pub struct Outcome {
 /// `ControlFlow::Break` after the current step; the state is saved then as well. With `resume` a saved state is continued;
 /// there need not be one.
 ///
-/// The initial weights come from libtorch's global generator, which is seeded here.
+/// The initial weights depend on the seed alone, also where several runs start at once; libtorch's global generator is seeded for them.
 ///
 /// # Errors
 /// If the configuration is invalid, data or run folder cannot be used, the saved state does not fit, training diverges or
@@ -130,9 +130,8 @@ pub fn run(
         ));
     }
 
-    tch::manual_seed(config.seed as i64);
     let store = nn::VarStore::new(device);
-    let model = GuidedUNet::new(&store.root(), &config.model)?;
+    let model = GuidedUNet::seeded(&store.root(), &config.model, config.seed as i64)?;
     let averaged_store = nn::VarStore::new(device);
     let averaged = GuidedUNet::new(&averaged_store.root(), &config.model)?;
     let averaged_variables: BTreeMap<String, Tensor> =

@@ -1,6 +1,6 @@
 //! What a model description promises: sizes, parameter names and counts, the matched control.
 
-use ms_guidance::{Error, GuidedUNetConfig, Target};
+use ms_guidance::{Error, GuidedUNet, GuidedUNetConfig, Target};
 use proptest::prelude::*;
 use unet_core::{Stem, UNetConfig};
 
@@ -201,4 +201,30 @@ proptest! {
         prop_assert_eq!(config.parameter_count(), stored_parameters(&config));
         prop_assert!(config.receptive_field() >= config.unet.receptive_field());
     }
+}
+
+#[test]
+fn networks_that_are_built_at_the_same_time_have_the_weights_of_their_seeds() {
+    let weights = |seed: i64| {
+        let store = tch::nn::VarStore::new(tch::Device::Cpu);
+        GuidedUNet::seeded(&store.root(), &small(), seed).unwrap();
+        parameters(&store)
+            .into_iter()
+            .map(|(name, tensor)| (name, Vec::<f32>::try_from(tensor.reshape(-1)).unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let alone = [1, 2].map(weights);
+    assert_ne!(alone[0], alone[1]);
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let alone = &alone;
+            let weights = &weights;
+            scope.spawn(move || {
+                for turn in 0..10 {
+                    let which = (thread + turn) % 2;
+                    assert_eq!(weights(which as i64 + 1), alone[which]);
+                }
+            });
+        }
+    });
 }
