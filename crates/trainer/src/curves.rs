@@ -325,8 +325,8 @@ fn draw_panel(panel: &Panel, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Resul
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-fn draw_line(
-    chart: &mut Chart<'_, '_>,
+fn draw_line<'a, 'b: 'a>(
+    chart: &mut Chart<'a, 'b>,
     line: &Line,
     style: ShapeStyle,
     points: Series,
@@ -343,9 +343,13 @@ fn draw_line(
         chart.draw_series(LineSeries::new(points, style))?
     };
     if !line.name.is_empty() {
-        drawn
-            .label(line.name.as_str())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+        // Two strokes, with a gap between them when dashed.
+        let second = if line.dashed { 12 } else { 8 };
+        drawn.label(line.name.as_str()).legend(move |place| {
+            EmptyElement::at(place)
+                + PathElement::new([(0, 0), (8, 0)], style)
+                + PathElement::new([(second, 0), (20, 0)], style)
+        });
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ pub(crate) fn sheet(
             compare("mean".into(), &mean)?;
         }
         for sample in restoration.sample(steps)? {
-            compare(format!("sample, {steps} st."), &sample)?;
+            compare(format!("{steps} steps"), &sample)?;
         }
         cells.push(Cell {
             heading: "sharp".into(),
