@@ -11,6 +11,7 @@ use super::folder;
 use super::methods::{Planned, Work};
 use super::pairs::{self, Condition};
 use super::results::Metric;
+use crate::failure::Failure;
 use crate::report::say;
 use crate::suite::Protocol;
 
@@ -64,6 +65,7 @@ pub(crate) fn measure(
         .iter()
         .filter(|condition| not_applicable(&planned, condition).is_none())
         .collect();
+    prepare(&place, &planned)?;
     // Where a picture lies that is not restored by the program itself.
     let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     match &planned.work {
@@ -170,10 +172,81 @@ pub(crate) fn measure(
     })
 }
 
+/// Makes sure that pictures of one method never mix with those of another of the same name, least of all with a user's.
+///
+/// # Errors
+/// A folder of restored pictures where a link has to be.
+fn prepare(place: &Path, planned: &Planned) -> Result<()> {
+    let Work::Folder(folder) = &planned.work else {
+        // The link of an earlier run leads to pictures that are not ours to replace.
+        return pairs::unlink(place);
+    };
+    let is_itself = || matches!((place.canonicalize(), folder.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    if place.exists() && !place.is_symlink() && !is_itself() {
+        let name = &planned.method.name;
+        return Err(Failure::error(
+            format!(
+                "--method {name}={}: an earlier method called {name} keeps its pictures in {}",
+                folder.display(),
+                place.display()
+            ),
+            "give the method another name, or delete that folder",
+        ));
+    }
+    Ok(())
+}
+
 fn each<'a>(
     conditions: &'a [&'a Condition],
 ) -> impl Iterator<Item = (&'a Condition, &'a pairs::Pair)> {
     conditions
         .iter()
         .flat_map(|condition| condition.pairs.iter().map(move |pair| (*condition, pair)))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::bench_ood::classical::Classical;
+    use crate::bench_ood::methods;
+    use std::fs;
+
+    fn planned(work: Work) -> Planned {
+        Planned {
+            work,
+            ..methods::classical(Classical::Wiener)
+        }
+    }
+
+    #[test]
+    fn pictures_of_a_user_are_never_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        fs::write(theirs.join("a.png"), "theirs").unwrap();
+        let place = folder.path().join("restored/mine");
+        for work in [Work::Model(None), Work::Classical(Classical::Wiener)] {
+            pairs::link(&theirs, &place).unwrap();
+            prepare(&place, &planned(work)).unwrap();
+            assert!(!place.exists() && !place.is_symlink());
+        }
+        assert_eq!(fs::read(theirs.join("a.png")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn a_folder_does_not_take_the_place_of_restored_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        let place = folder.path().join("restored/mine");
+        let mine = planned(Work::Folder(theirs.clone()));
+        prepare(&place, &mine).unwrap();
+        pairs::link(&theirs, &place).unwrap();
+        prepare(&place, &mine).unwrap();
+        pairs::unlink(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        let error = prepare(&place, &mine).unwrap_err().to_string();
+        assert!(error.contains("restored/mine"), "{error}");
+        prepare(&place, &planned(Work::Folder(place.clone()))).unwrap();
+    }
 }

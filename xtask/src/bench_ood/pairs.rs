@@ -296,9 +296,7 @@ pub(crate) fn link(folder: &Path, place: &Path) -> Result<()> {
         return Ok(());
     }
     let cannot_link = || format!("cannot link {} to {}", place.display(), folder.display());
-    if place.is_symlink() {
-        fs::remove_file(place).with_context(cannot_link)?;
-    }
+    unlink(place)?;
     if let Some(parent) = place.parent() {
         fs::create_dir_all(parent).with_context(cannot_link)?;
     }
@@ -307,6 +305,20 @@ pub(crate) fn link(folder: &Path, place: &Path) -> Result<()> {
     #[cfg(windows)]
     std::os::windows::fs::symlink_dir(&folder, place).with_context(cannot_link)?;
     Ok(())
+}
+
+/// Removes a link, and nothing else: what is written to `place` afterwards must not land in the folder that it led to.
+///
+/// # Errors
+/// A link that cannot be removed.
+pub(crate) fn unlink(place: &Path) -> Result<()> {
+    if !place.is_symlink() {
+        return Ok(());
+    }
+    // On Windows a link to a folder is removed as a folder.
+    fs::remove_file(place)
+        .or_else(|error| fs::remove_dir(place).map_err(|_| error))
+        .with_context(|| format!("cannot remove the link {}", place.display()))
 }
 
 /// What conditions of different severity have in common.
