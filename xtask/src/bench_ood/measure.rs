@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::deconvolve;
-use super::evaluate::{self, Line, Outcome, Restorer, Settings, Watch};
+use super::evaluate::{self, Line, Outcome, Restorer, Settings, Started, Watch};
 use super::folder;
 use super::methods::{Planned, Work};
 use super::pairs::{self, Condition};
-use super::results::Metric;
 use crate::failure::Failure;
 use crate::report::say;
 use crate::suite::Protocol;
@@ -26,8 +25,8 @@ pub(crate) struct Measured {
     pub(crate) planned: Planned,
     /// By `DOMAIN/CONDITION/NAME`; nothing for conditions that it cannot be asked for.
     pub(crate) pictures: BTreeMap<String, Outcome>,
-    /// What the numbers mean, for each protocol.
-    pub(crate) metrics: BTreeMap<&'static str, BTreeMap<String, Metric>>,
+    /// What the program said before the pictures of each protocol.
+    pub(crate) started: BTreeMap<&'static str, Started>,
 }
 
 /// Whether the method can be asked for a condition; if not, why.
@@ -145,7 +144,7 @@ pub(crate) fn measure(
         }),
         _ => None,
     };
-    let mut metrics = BTreeMap::new();
+    let mut started = BTreeMap::new();
     for (key, (protocol, mut lines)) in lines {
         lines.sort_by(|one, other| one.name.cmp(&other.name));
         let mut watch = Watch::new(what.to_owned(), &lines);
@@ -157,7 +156,7 @@ pub(crate) fn measure(
             &work,
             &mut watch,
         )?;
-        metrics.insert(key, scores.metrics);
+        started.insert(key, scores.started);
         pictures.extend(scores.pictures);
     }
     for (name, time) in seconds {
@@ -168,8 +167,19 @@ pub(crate) fn measure(
     Ok(Measured {
         planned,
         pictures,
-        metrics,
+        started,
     })
+}
+
+/// Methods that an earlier run in the folder `out` measured and that are not among `methods`, sorted.
+pub(crate) fn left_out(out: &Path, methods: &[Planned]) -> Vec<String> {
+    let folders = out.join(WORK).read_dir().into_iter().flatten().flatten();
+    let mut names: Vec<String> = folders
+        .filter_map(|folder| folder.file_name().into_string().ok())
+        .filter(|name| methods.iter().all(|planned| planned.method.name != *name))
+        .collect();
+    names.sort();
+    names
 }
 
 /// Makes sure that pictures of one method never mix with those of another of the same name, least of all with a user's.
@@ -231,6 +241,17 @@ mod tests {
             assert!(!place.exists() && !place.is_symlink());
         }
         assert_eq!(fs::read(theirs.join("a.png")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn methods_that_are_not_named_again_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let methods = [planned(Work::Model(None))];
+        assert_eq!(left_out(folder.path(), &methods), Vec::<String>::new());
+        for name in ["wiener", "mine"] {
+            fs::create_dir_all(folder.path().join(WORK).join(name)).unwrap();
+        }
+        assert_eq!(left_out(folder.path(), &methods), ["mine"]);
     }
 
     #[test]
