@@ -42,7 +42,7 @@ use evaluate::Settings;
 use methods::Plan;
 use pairs::Pairs;
 use results::{Results, SuiteInfo};
-use resume::RunRecord;
+use resume::{RunRecord, Setup};
 
 use crate::failure;
 use crate::hash;
@@ -126,6 +126,8 @@ fn run(arguments: &Arguments) -> Result<usize> {
     notes.extend(about_pairs(&pairs));
     record.set_pairs(&pairs);
     record.write(&out)?;
+    merge::forget_results(&out)?;
+    notes_of_left_out(&out, &methods);
     say_where(&out, &pairs);
     for note in &notes {
         say(format!("note: {note}"));
@@ -140,6 +142,9 @@ fn run(arguments: &Arguments) -> Result<usize> {
     let measured = measure_all(methods, &pairs, &settings, &out);
     // Also of a run that was stopped.
     record.seconds += start.elapsed().as_secs_f64();
+    if let Ok(measured) = &measured {
+        record.setup = Setup::of(measured);
+    }
     record.write(&out)?;
     let measured = measured?;
     let provenance = provenance::of(&settings.program, record.started.clone(), record.seconds);
@@ -187,10 +192,19 @@ fn merge(arguments: &Arguments) -> Result<usize> {
     let suite = RunRecord::read(&arguments.merge[0])?.suite.name;
     let out = made(&arguments.out(&suite))?;
     let _lock = Lock::take(&out.join(LOCK_FILE), "measuring in the same folder")?;
-    let (record, results) = merge::merge(&arguments.merge, &out)?;
+    let (record, results) = merge::merge(&arguments.merge, &out, arguments.cache.as_deref())?;
     record.write(&out)?;
     finish(&results, &out, start)?;
-    Ok(failures(&results))
+    Ok(failures(&results) + record.failures.len())
+}
+
+/// Says which methods an earlier run in the folder measured that are not named now.
+fn notes_of_left_out(out: &Path, methods: &[methods::Planned]) {
+    for name in measure::left_out(out, methods) {
+        say(format!(
+            "note: {name} was measured here before and is left out of the results now; name it again to have it among them"
+        ));
+    }
 }
 
 /// Writes all that is read by people, and prints the summary.

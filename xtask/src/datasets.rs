@@ -166,6 +166,15 @@ pub(crate) fn role(name: &str, label: &str) -> Result<Role> {
     Ok(photos::find_split(&catalogue, name, label)?.1.role)
 }
 
+/// The glob of the sharp photos of the split `label` of a set.
+///
+/// # Errors
+/// A set or split that does not exist.
+pub(crate) fn sharp_glob(name: &str, label: &str) -> Result<Option<String>> {
+    let (catalogue, _) = places(None)?;
+    Ok(photos::find_split(&catalogue, name, label)?.1.sharp)
+}
+
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (catalogue, cache) = places(arguments.cache.as_deref())?;

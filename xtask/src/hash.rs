@@ -29,6 +29,19 @@ pub(crate) fn sha256(path: &Path) -> Result<String> {
     Ok(hexadecimal(&hasher.finalize()))
 }
 
+/// The SHA-256 of the program that runs: another build of the same version may compute something else.
+///
+/// # Errors
+/// A system that does not say where its programs are.
+pub(crate) fn of_this_program() -> Result<String> {
+    // On Linux this is the file that runs, also when a build has replaced it by now.
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return sha256(running);
+    }
+    sha256(&std::env::current_exe().context("cannot find the program that runs")?)
+}
+
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

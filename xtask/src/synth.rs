@@ -120,6 +120,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         limit: arguments.photos,
         crop: arguments.crop,
         out,
+        is_stopped: || false,
     }
     .run()?;
     report(&made, &out.display().to_string(), start)

@@ -14,6 +14,7 @@ mod sets;
 mod work;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use ::deblur::{CheckpointSource, Options, Restorer};
@@ -193,7 +194,7 @@ fn reuse(plan: &Plan, started: &Started<'_>) -> Result<Option<Reuse>, Problem> {
     Ok(Some(Reuse {
         store: Store::open(path)?,
         measurement: json!({
-            "program": env!("CARGO_PKG_VERSION"),
+            "program": program_hash()?,
             "protocols": protocols,
             "features": !of_sets.is_empty(),
             "weights": started.weights,
@@ -203,6 +204,17 @@ fn reuse(plan: &Plan, started: &Started<'_>) -> Result<Option<Reuse>, Problem> {
             "options": started.options,
         }),
     }))
+}
+
+/// SHA-256 of this program: another build of the same version may compute other numbers.
+fn program_hash() -> Result<String, Problem> {
+    let file = std::env::current_exe().map_err(|error| {
+        Problem::new(format!("--reuse needs to know this program: {error}"))
+            .hint("leave --reuse out, or run the program by its path")
+    })?;
+    // On Linux this is the file that runs, also when a build has replaced it by now.
+    let running = Path::new("/proc/self/exe");
+    file_hash(if running.exists() { running } else { &file })
 }
 
 /// Prints what became of one pair.

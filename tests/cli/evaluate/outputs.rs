@@ -151,6 +151,7 @@ fn wrong_usage_is_told_before_any_work() {
         folder.text("none"),
     );
     let both = ["--sharp", &*sharp, "--blurry", &blurry];
+    let table = folder.text("none/table");
     for (options, words) in [
         (&["--metrics=psnr,lipps"][..], &["error: ", "lipps"][..]),
         (&["--protocol=grb"], &["error: ", "grb"]),
@@ -170,6 +171,18 @@ fn wrong_usage_is_told_before_any_work() {
             &["none.safetensors: "],
         ),
         (&["--steps=0"], &["error: "]),
+        (
+            &["--metrics=psnr", "--csv", &table],
+            &["none: there is no such folder", "--csv"],
+        ),
+        (
+            &["--metrics=psnr", "--reuse", &table],
+            &["none: there is no such folder", "--reuse"],
+        ),
+        (
+            &["--metrics=psnr", "--force", "--csv", &folder.text("")],
+            &["is a folder", "--csv"],
+        ),
     ] {
         let outcome = evaluate(&[&both[..], options].concat())
             .exits(2)
@@ -186,9 +199,16 @@ fn wrong_usage_is_told_before_any_work() {
         &blurry,
         "--steps=3",
         "--save=x",
+        "--mode=sample",
+        "--seed=5",
+        "--checkpoint",
+        &folder.model(),
     ])
     .exits(0);
     for words in [
+        "--mode has no effect",
+        "--seed has no effect",
+        "--checkpoint has no effect",
         "--steps has no effect",
         "--save has no effect",
         "LPIPS is left out",

@@ -1,6 +1,6 @@
 //! Results of earlier runs.
 
-use integration_tests::{Folder, Outcome, Running, msdeblur};
+use integration_tests::{Folder, Outcome, Running, msdeblur, program};
 
 use super::{NUMBERS, evaluate, pairs};
 
@@ -43,6 +43,37 @@ impl Run {
         let more = more.iter().map(|text| (*text).to_owned());
         Outcome::of(&mut msdeblur(self.arguments.iter().cloned().chain(more)))
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_of_another_build_are_not_taken_over() {
+    let run = Run::new(&[]);
+    run.with(&[]).exits(0);
+    // The same program with a byte behind its end, which nobody reads.
+    let mut rebuilt = std::fs::read(program()).expect("the program");
+    rebuilt.push(0);
+    let file = run.folder.at("rebuilt");
+    std::fs::write(&file, rebuilt).expect("a file");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&file, executable).expect("an executable");
+    let first = |outcome: &Outcome| reused(outcome)[0];
+    let rerun = |file| {
+        let usual = msdeblur(&run.arguments);
+        let mut command = std::process::Command::new(file);
+        command.args(usual.get_args());
+        for (name, value) in usual.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Outcome::of(&mut command)
+    };
+    // It may not replace the pictures of the first, nor does it: they are the same.
+    assert!(!first(&rerun(&file).exits(0)));
+    assert!(first(&rerun(&file).exits(0)));
+    assert!(first(&run.with(&[]).exits(0)), "both are kept");
 }
 
 #[test]

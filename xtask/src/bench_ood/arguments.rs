@@ -1,14 +1,17 @@
 //! What can be asked of the benchmark.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Result;
 use clap::{ArgGroup, Args};
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobMatcher};
 
+use super::pairs::REAL;
 use super::shard::Shard;
 use crate::failure::Failure;
+use crate::suite::RealPairs;
 use crate::workspace;
 
 /// Metrics of each picture that `msdeblur evaluate` knows.
@@ -19,6 +22,16 @@ const SET_METRICS: [&str; 2] = ["fid", "kid"];
 pub(crate) const DEFAULT_METRICS: [&str; 3] = ["psnr", "ssim", "lpips"];
 /// More would only be a mistake in typing.
 const MOST_STEPS: i64 = 1000;
+/// Options that say how pictures are restored and scored, for which nothing is left where none are.
+const OF_METHODS: [&str; 7] = [
+    "methods",
+    "guided",
+    "unguided",
+    "steps",
+    "samples",
+    "average_steps",
+    "metrics",
+];
 
 /// Compare methods where a model was trained and where it was not; without options a quick run, from a clean machine
 #[derive(Args, Clone, Debug)]
@@ -62,15 +75,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Join the folders of all parts into --out; nothing is computed again but the statistics
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = [
-        "shard", "resume", "conditions", "methods", "guided", "unguided", "metrics",
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = OF_METHODS, conflicts_with_all = [
+        "suite", "conditions", "seed", "shard", "resume",
     ])]
     pub(crate) merge: Vec<PathBuf>,
-    /// Go on with the run in --out; what it has is not computed again
+    /// Go on with the run in --out; what it has is not computed again. The results are of the methods that are named now
     #[arg(long)]
     pub(crate) resume: bool,
     /// Make the blurry pictures, say where they are, and stop, so that another program can restore them
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = OF_METHODS)]
     pub(crate) prepare: bool,
     /// Folder of the run [default: bench-ood/SUITE]
     #[arg(long, value_name = "FOLDER")]
@@ -83,7 +96,9 @@ pub(crate) struct Arguments {
     pub(crate) program: Option<PathBuf>,
     /// Print the table by which the settings of the classical methods are chosen, with the conditions of --suite on photos that
     /// are not for tests
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = OF_METHODS, conflicts_with_all = [
+        "conditions", "seed", "shard", "resume", "out",
+    ])]
     pub(crate) classical_table: Option<PathBuf>,
 }
 
@@ -171,44 +186,71 @@ impl Arguments {
 /// Conditions by `DOMAIN/NAME` or by `NAME` alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
-    globs: Option<GlobSet>,
-    patterns: Vec<String>,
+    globs: Vec<GlobMatcher>,
 }
 
 impl Filter {
     pub(crate) fn new(patterns: &[String]) -> Result<Self> {
-        let mut builder = GlobSetBuilder::new();
-        for pattern in patterns {
+        let matcher = |pattern: &String| {
             let glob = Glob::new(pattern).map_err(|error| {
                 Failure::error(
                     format!("--conditions {pattern}: {}", error.kind()),
                     "* stands for any letters, ? for one, {a,b} for one of several",
                 )
             })?;
-            builder.add(glob);
-        }
-        Ok(Self {
-            globs: (!patterns.is_empty())
-                .then(|| builder.build())
-                .transpose()?,
-            patterns: patterns.to_vec(),
-        })
+            Ok(glob.compile_matcher())
+        };
+        let globs = patterns.iter().map(matcher).collect::<Result<_>>()?;
+        Ok(Self { globs })
     }
 
     /// Whether the condition `name` of `domain` is wanted.
     pub(crate) fn wants(&self, domain: &str, name: &str) -> bool {
-        self.globs
-            .as_ref()
-            .is_none_or(|globs| globs.is_match(format!("{domain}/{name}")) || globs.is_match(name))
+        let id = format!("{domain}/{name}");
+        self.globs.is_empty() || self.globs.iter().any(|glob| is_match(glob, &id))
     }
 
-    /// The error when nothing is wanted of what there is.
-    pub(crate) fn nothing_of(&self, there: &[String]) -> anyhow::Error {
-        Failure::error(
-            format!("no condition matches {}", self.patterns.join(", ")),
-            format!("there are {}", there.join(", ")),
-        )
+    /// Every pattern was meant for something: `there` are the ids of all conditions, `absent` the names of those of `real` whose sets
+    /// are not on the machine.
+    ///
+    /// # Errors
+    /// A pattern that matches nothing, or only what is absent.
+    pub(crate) fn check(
+        &self,
+        there: &[String],
+        real: &[RealPairs],
+        absent: &[String],
+    ) -> Result<()> {
+        for glob in &self.globs {
+            let mut matched = there.iter().filter(|id| is_match(glob, id)).peekable();
+            let pattern = glob.glob();
+            if matched.peek().is_none() {
+                return Err(Failure::error(
+                    format!("--conditions {pattern}: no condition matches it"),
+                    format!("there are {}", there.join(", ")),
+                ));
+            }
+            let dataset_of = |id: &String| {
+                let name = id.strip_prefix(REAL)?.strip_prefix('/')?;
+                let set = real.iter().find(|real| real.name == name)?;
+                absent.contains(&set.name).then_some(set.dataset.as_str())
+            };
+            let missing: Option<BTreeSet<&str>> = matched.map(dataset_of).collect();
+            if let Some(datasets) = missing {
+                let datasets: Vec<&str> = datasets.into_iter().collect();
+                return Err(Failure::error(
+                    format!("--conditions {pattern}: its photos are not on this machine"),
+                    format!("cargo xtask datasets fetch {}", datasets.join(" ")),
+                ));
+            }
+        }
+        Ok(())
     }
+}
+
+fn is_match(glob: &GlobMatcher, id: &str) -> bool {
+    let name = id.split_once('/').map_or(id, |(_, name)| name);
+    glob.is_match(id) || glob.is_match(name)
 }
 
 #[cfg(test)]
@@ -265,6 +307,33 @@ mod tests {
         assert!(message(&["--shard", "3/2"]).contains("1/8"));
         assert!(message(&["--merge", "a", "b", "--shard", "1/2"]).contains("--shard"));
         assert!(message(&["--merge", "a", "--prepare"]).contains("--prepare"));
+        for (option, value) in [
+            ("--suite", "full"),
+            ("--steps", "2"),
+            ("--samples", "2"),
+            ("--average-steps", "2"),
+            ("--seed", "1"),
+        ] {
+            let text = message(&["--merge", "a", "b", option, value]);
+            assert!(text.contains(option), "{text}");
+        }
+        for (option, value) in [("--method", "a=b"), ("--steps", "2"), ("--metrics", "psnr")] {
+            let text = message(&["--prepare", option, value]);
+            assert!(text.contains(option), "{text}");
+        }
+        // Parts of a run are prepared with the options that make the pictures.
+        parse(&[
+            "--prepare",
+            "--resume",
+            "--suite",
+            "full",
+            "--shard",
+            "1/2",
+            "--seed",
+            "1",
+        ])
+        .unwrap();
+        assert!(message(&["--classical-table", "a", "--resume"]).contains("--resume"));
         let metrics = |list| parse(&["--metrics", list]).unwrap().metrics();
         assert!(
             metrics("psnr,psmr")
@@ -294,10 +363,30 @@ mod tests {
         assert!(!both.wants("text", "zoom-3"));
         let error = filter(&["a[b"]).unwrap_err().to_string();
         assert!(error.contains("a[b"), "{error}");
-        let error = both.nothing_of(&["text/a".to_owned()]).to_string();
+    }
+
+    #[test]
+    fn every_pattern_has_to_match_something() {
+        let real = crate::suite::load("full").unwrap().real;
+        let there = ["photos/zoom-3", "real/hide", "real/reds"].map(str::to_owned);
+        let check = |patterns: &[&str], absent: &[&str]| {
+            let texts = |texts: &[&str]| -> Vec<String> {
+                texts.iter().map(|&text| text.to_owned()).collect()
+            };
+            let filter = Filter::new(&texts(patterns)).unwrap();
+            let checked = filter.check(&there, &real, &texts(absent));
+            checked
+                .err()
+                .map(|error| crate::failure::with_hints(&error, ""))
+        };
+        assert_eq!(check(&[], &["reds"]), None);
+        assert_eq!(check(&["zoom-*", "real/*"], &["reds"]), None);
+        let text = check(&["zoom-*", "defocus-3"], &[]).unwrap();
         assert!(
-            error.contains("photos/*") && error.contains("defocus-[12]"),
-            "{error}"
+            text.contains("defocus-3") && text.contains("real/hide"),
+            "{text}"
         );
+        let text = check(&["zoom-3", "real/*"], &["reds", "hide"]).unwrap();
+        assert!(text.contains("datasets fetch hide reds"), "{text}");
     }
 }

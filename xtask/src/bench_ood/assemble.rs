@@ -9,7 +9,7 @@ use super::pairs::{Condition, Pair};
 use super::results::{
     Image, Metric, NotApplicable, Picture, PictureKind, Provenance, Results, SCHEMA_VERSION,
 };
-use super::resume::RunRecord;
+use super::resume::{RunRecord, Setup};
 
 /// Puts the results together; `out` is the folder of the run, absolute.
 pub(crate) fn results(
@@ -20,7 +20,6 @@ pub(crate) fn results(
     notes: Vec<String>,
     out: &Path,
 ) -> Results {
-    let metrics = metrics(measured);
     let mut results = Results {
         schema_version: SCHEMA_VERSION,
         suite: record.suite.clone(),
@@ -35,15 +34,15 @@ pub(crate) fn results(
         not_applicable: Vec::new(),
         pictures: Vec::new(),
         notes,
-        metrics,
+        metrics: record.setup.usual_metrics(),
     };
-    for (condition, record) in conditions.iter().zip(&record.conditions) {
+    for (condition, described) in conditions.iter().zip(&record.conditions) {
         // A part of a run may have no picture of a condition.
         if condition.pairs.is_empty() {
             continue;
         }
-        let mut described = record.condition.clone();
-        described.protocols = protocols(condition, measured, &results.metrics);
+        let mut described = described.condition.clone();
+        described.protocols = protocols(condition, &record.setup, &results.metrics);
         results.conditions.push(described);
     }
     for measured in measured {
@@ -137,32 +136,16 @@ fn image(condition: &Condition, pair: &Pair, method: &str, outcome: Option<&Outc
     }
 }
 
-/// What the numbers mean under the protocol that most conditions have.
-fn metrics(measured: &[Measured]) -> BTreeMap<String, Metric> {
-    let of = |key: &str| {
-        measured
-            .iter()
-            .find_map(|measured| measured.metrics.get(key))
-    };
-    let any = || {
-        measured
-            .iter()
-            .find_map(|measured| measured.metrics.values().next())
-    };
-    of("rgb").or_else(any).cloned().unwrap_or_default()
-}
-
 /// The words for metrics that have another protocol in this condition.
 fn protocols(
     condition: &Condition,
-    measured: &[Measured],
+    setup: &Setup,
     metrics: &BTreeMap<String, Metric>,
 ) -> BTreeMap<String, String> {
-    let key = condition.protocol.name();
-    let here = measured
-        .iter()
-        .find_map(|measured| measured.metrics.get(key));
-    here.into_iter()
+    setup
+        .metrics
+        .get(condition.protocol.name())
+        .into_iter()
         .flatten()
         .filter(|(name, metric)| {
             metrics

@@ -52,6 +52,7 @@ pub(crate) fn run(
     done: &Path,
 ) -> Result<BTreeMap<String, Restored>> {
     let known = read(done);
+    let program = hash::of_this_program()?;
     let cannot_write = || format!("cannot write {}", done.display());
     if let Some(parent) = done.parent() {
         fs::create_dir_all(parent).with_context(cannot_write)?;
@@ -69,7 +70,7 @@ pub(crate) fn run(
         .map(|task| {
             stop::check()?;
             let file = folder.join(format!("{}.png", task.name));
-            let key = key(method, task.pair)?;
+            let key = key(method, task.pair, &program)?;
             let kept = known.get(&task.name).filter(|done| {
                 done.key == key && hash::sha256(&file).is_ok_and(|found| found == done.sha256)
             });
@@ -119,10 +120,11 @@ fn restore(method: Classical, pair: &Pair, file: &Path) -> Result<f64> {
     Ok(seconds)
 }
 
-fn key(method: Classical, pair: &Pair) -> Result<String> {
+/// Everything that a picture depends on, `program` being the hash of the one that restores it.
+fn key(method: Classical, pair: &Pair, program: &str) -> Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(method.description());
-    hasher.update(env!("CARGO_PKG_VERSION"));
+    hasher.update(program);
     hasher.update(&pair.sha256);
     hasher.update(serde_json::to_vec(&pair.degradation)?);
     Ok(hash::hexadecimal(&hasher.finalize()))
@@ -199,6 +201,18 @@ mod tests {
         let (second, _, lines) = run();
         assert_eq!((second, lines), (first, 3));
         assert_eq!(run().2, 3, "the new line is read");
+    }
+
+    #[test]
+    fn pictures_of_another_build_are_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = pair(folder.path(), Some(Degradation::noiseless(Blur::none())));
+        let key = |program| key(Classical::Wiener, &pair, program).unwrap();
+        assert_eq!(key("ab"), key("ab"));
+        assert_ne!(key("ab"), key("cd"));
+        let program = hash::of_this_program().unwrap();
+        assert_eq!(program, hash::of_this_program().unwrap());
+        assert_eq!(program.len(), 64);
     }
 
     #[test]

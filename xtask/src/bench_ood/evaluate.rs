@@ -12,12 +12,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::results::{Metric, Options};
-use super::stop;
+use super::results::Options;
+use super::stop::{self, RUNNING};
 use crate::failure::Failure;
 use crate::suite::Protocol;
 use crate::workspace;
 use events::Event;
+pub(crate) use events::Started;
 pub(crate) use watch::Watch;
 
 /// What is the same for all methods of a run.
@@ -70,7 +71,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Scores {
     /// By the names of the lines.
     pub(crate) pictures: BTreeMap<String, Outcome>,
-    pub(crate) metrics: BTreeMap<String, Metric>,
+    pub(crate) started: Started,
 }
 
 /// Scores pictures, after restoring them with a model if there is one.
@@ -154,10 +155,9 @@ fn write_lines(path: &Path, lines: &[Line]) -> Result<()> {
 /// Runs the command and collects what it says.
 fn listen(command: &mut Command, watch: &mut Watch) -> Result<Scores> {
     let text = workspace::shown(command);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = RUNNING
+        .start(command)
         .with_context(|| format!("cannot start `{text}`"))?;
     let stdout = child.stdout.take().context("no output to read")?;
     let mut scores = Scores::default();
@@ -168,7 +168,7 @@ fn listen(command: &mut Command, watch: &mut Watch) -> Result<Scores> {
             .map_err(anyhow::Error::from)
             .and_then(|line| events::parse(&line));
         match event {
-            Ok(Event::Started { metrics }) => scores.metrics = metrics,
+            Ok(Event::Started(started)) => scores.started = started,
             Ok(Event::Picture { name, outcome }) => {
                 watch.note(&name, &outcome);
                 scores.pictures.insert(name, outcome);
@@ -182,7 +182,7 @@ fn listen(command: &mut Command, watch: &mut Watch) -> Result<Scores> {
         // With Ctrl-C the program ends by itself; a signal of a scheduler reaches only this one. What is finished is in the file of
         // results, which may be cut off anywhere.
         if stop::asked() || problem.is_some() {
-            let _ = child.kill();
+            child.kill();
             break;
         }
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::deconvolve;
-use super::evaluate::{self, Line, Outcome, Restorer, Settings, Watch};
+use super::evaluate::{self, Line, Outcome, Restorer, Settings, Started, Watch};
 use super::folder;
 use super::methods::{Planned, Work};
 use super::pairs::{self, Condition};
-use super::results::Metric;
+use crate::failure::Failure;
 use crate::report::say;
 use crate::suite::Protocol;
 
@@ -25,8 +25,8 @@ pub(crate) struct Measured {
     pub(crate) planned: Planned,
     /// By `DOMAIN/CONDITION/NAME`; nothing for conditions that it cannot be asked for.
     pub(crate) pictures: BTreeMap<String, Outcome>,
-    /// What the numbers mean, for each protocol.
-    pub(crate) metrics: BTreeMap<&'static str, BTreeMap<String, Metric>>,
+    /// What the program said before the pictures of each protocol.
+    pub(crate) started: BTreeMap<&'static str, Started>,
 }
 
 /// Whether the method can be asked for a condition; if not, why.
@@ -64,6 +64,7 @@ pub(crate) fn measure(
         .iter()
         .filter(|condition| not_applicable(&planned, condition).is_none())
         .collect();
+    prepare(&place, &planned)?;
     // Where a picture lies that is not restored by the program itself.
     let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     match &planned.work {
@@ -143,7 +144,7 @@ pub(crate) fn measure(
         }),
         _ => None,
     };
-    let mut metrics = BTreeMap::new();
+    let mut started = BTreeMap::new();
     for (key, (protocol, mut lines)) in lines {
         lines.sort_by(|one, other| one.name.cmp(&other.name));
         let mut watch = Watch::new(what.to_owned(), &lines);
@@ -155,7 +156,7 @@ pub(crate) fn measure(
             &work,
             &mut watch,
         )?;
-        metrics.insert(key, scores.metrics);
+        started.insert(key, scores.started);
         pictures.extend(scores.pictures);
     }
     for (name, time) in seconds {
@@ -166,8 +167,43 @@ pub(crate) fn measure(
     Ok(Measured {
         planned,
         pictures,
-        metrics,
+        started,
     })
+}
+
+/// Methods that an earlier run in the folder `out` measured and that are not among `methods`, sorted.
+pub(crate) fn left_out(out: &Path, methods: &[Planned]) -> Vec<String> {
+    let folders = out.join(WORK).read_dir().into_iter().flatten().flatten();
+    let mut names: Vec<String> = folders
+        .filter_map(|folder| folder.file_name().into_string().ok())
+        .filter(|name| methods.iter().all(|planned| planned.method.name != *name))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Makes sure that pictures of one method never mix with those of another of the same name, least of all with a user's.
+///
+/// # Errors
+/// A folder of restored pictures where a link has to be.
+fn prepare(place: &Path, planned: &Planned) -> Result<()> {
+    let Work::Folder(folder) = &planned.work else {
+        // The link of an earlier run leads to pictures that are not ours to replace.
+        return pairs::unlink(place);
+    };
+    let is_itself = || matches!((place.canonicalize(), folder.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    if place.exists() && !place.is_symlink() && !is_itself() {
+        let name = &planned.method.name;
+        return Err(Failure::error(
+            format!(
+                "--method {name}={}: an earlier method called {name} keeps its pictures in {}",
+                folder.display(),
+                place.display()
+            ),
+            "give the method another name, or delete that folder",
+        ));
+    }
+    Ok(())
 }
 
 fn each<'a>(
@@ -176,4 +212,62 @@ fn each<'a>(
     conditions
         .iter()
         .flat_map(|condition| condition.pairs.iter().map(move |pair| (*condition, pair)))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::bench_ood::classical::Classical;
+    use crate::bench_ood::methods;
+    use std::fs;
+
+    fn planned(work: Work) -> Planned {
+        Planned {
+            work,
+            ..methods::classical(Classical::Wiener)
+        }
+    }
+
+    #[test]
+    fn pictures_of_a_user_are_never_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        fs::write(theirs.join("a.png"), "theirs").unwrap();
+        let place = folder.path().join("restored/mine");
+        for work in [Work::Model(None), Work::Classical(Classical::Wiener)] {
+            pairs::link(&theirs, &place).unwrap();
+            prepare(&place, &planned(work)).unwrap();
+            assert!(!place.exists() && !place.is_symlink());
+        }
+        assert_eq!(fs::read(theirs.join("a.png")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn methods_that_are_not_named_again_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let methods = [planned(Work::Model(None))];
+        assert_eq!(left_out(folder.path(), &methods), Vec::<String>::new());
+        for name in ["wiener", "mine"] {
+            fs::create_dir_all(folder.path().join(WORK).join(name)).unwrap();
+        }
+        assert_eq!(left_out(folder.path(), &methods), ["mine"]);
+    }
+
+    #[test]
+    fn a_folder_does_not_take_the_place_of_restored_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        let place = folder.path().join("restored/mine");
+        let mine = planned(Work::Folder(theirs.clone()));
+        prepare(&place, &mine).unwrap();
+        pairs::link(&theirs, &place).unwrap();
+        prepare(&place, &mine).unwrap();
+        pairs::unlink(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        let error = prepare(&place, &mine).unwrap_err().to_string();
+        assert!(error.contains("restored/mine"), "{error}");
+        prepare(&place, &planned(Work::Folder(place.clone()))).unwrap();
+    }
 }

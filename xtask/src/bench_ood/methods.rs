@@ -137,7 +137,7 @@ fn input() -> Planned {
     }
 }
 
-fn classical(classical: Classical) -> Planned {
+pub(super) fn classical(classical: Classical) -> Planned {
     Planned {
         method: Method {
             name: classical.name().to_owned(),

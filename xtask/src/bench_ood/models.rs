@@ -13,10 +13,9 @@ use crate::workspace;
 
 /// Largest difference in the number of parameters between a model and its control, as a share.
 const PARAMETERS_ALIKE: f64 = 0.05;
-/// Parts of a training configuration that say nothing about how two models of different structure were trained: the structure
-/// itself, names, places, and how guidance is learnt.
-const NOT_COMPARED: [&str; 9] = [
-    "model",
+/// Settings of a training configuration that may differ between a model and its control: names, places, how guidance is learnt, its
+/// networks, and the widths that make up for their parameters. Those of the same name inside another setting count.
+const NOT_COMPARED: [&str; 11] = [
     "name",
     "out",
     "photos",
@@ -25,6 +24,9 @@ const NOT_COMPARED: [&str; 9] = [
     "log_every",
     "guidance_weight",
     "guidance_scale_weights",
+    "model.guidance_blocks",
+    "model.unet.guidance_channels",
+    "model.unet.block_out_channels",
 ];
 
 /// The part of `msdeblur info --json` that matters here.
@@ -46,6 +48,14 @@ struct Provenance {
     seed: u64,
     #[serde(default)]
     training: Value,
+    /// The model that training started from, none for random weights.
+    parent: Option<Parent>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Parent {
+    name: String,
+    sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +121,20 @@ impl Model {
         if ours.data_sha256 != theirs.data_sha256 {
             differences.push("training photos".to_owned());
         }
+        if ours.parent != theirs.parent {
+            let name = |parent: &Option<Parent>| {
+                parent
+                    .as_ref()
+                    .map_or("random weights".to_owned(), |Parent { name, sha256 }| {
+                        format!("{name} {sha256:.8}")
+                    })
+            };
+            differences.push(format!(
+                "start ({} and {})",
+                name(&ours.parent),
+                name(&theirs.parent)
+            ));
+        }
         let (more, less) = (
             self.parameters.max(unguided.parameters) as f64,
             self.parameters.min(unguided.parameters) as f64,
@@ -138,14 +162,14 @@ fn settings(place: &str, one: &Value, other: &Value, differences: &mut Vec<Strin
     names.sort();
     names.dedup();
     for name in names {
-        if NOT_COMPARED.contains(&name.as_str()) {
-            continue;
-        }
         let inner = if place.is_empty() {
             name.clone()
         } else {
             format!("{place}.{name}")
         };
+        if NOT_COMPARED.contains(&inner.as_str()) {
+            continue;
+        }
         let part = |value: &serde_json::Map<String, Value>| value.get(name).cloned();
         settings(
             &inner,
@@ -191,7 +215,13 @@ mod tests {
             "checkpoint": "built in", "name": "default", "sha256": "ab", "parameters": 1000, "guidance_scales": 3,
             "provenance": {
                 "name": "default", "data_sha256": "cd", "steps": 10, "total_images": 160, "seed": 1, "metrics": {},
-                "training": {"batch": 16, "blur": {"jpeg": null, "families": [1, 2]}, "model": {"scales": 3}, "guidance_weight": 1.0},
+                "training": {
+                    "batch": 16, "blur": {"jpeg": null, "families": [1, 2], "name": "standard"}, "guidance_weight": 1.0,
+                    "model": {
+                        "guidance_blocks": 2, "prediction_type": "v_prediction", "sigma_max": 80.0, "target": {"residual": {"scale": 0.1}},
+                        "unet": {"block_out_channels": [8, 12], "guidance_channels": [4], "layers_per_block": [1, 2], "stem": "plain"},
+                    },
+                },
             },
         }});
         change(&mut value["data"]);
@@ -205,8 +235,12 @@ mod tests {
             data["guidance_scales"] = 0.into();
             data["parameters"] = 1040.into();
             data["provenance"]["name"] = "control".into();
-            data["provenance"]["training"]["model"]["scales"] = 0.into();
-            data["provenance"]["training"]["guidance_weight"] = 0.0.into();
+            let training = &mut data["provenance"]["training"];
+            training["name"] = "control".into();
+            training["guidance_weight"] = 0.0.into();
+            training["model"]["guidance_blocks"] = 0.into();
+            training["model"]["unet"]["guidance_channels"] = json!([]);
+            training["model"]["unet"]["block_out_channels"] = json!([9, 13]);
         });
         assert_eq!(guided.differences(&unguided), Vec::<String>::new());
         expect_guidance(&guided, true, "--guided").unwrap();
@@ -230,6 +264,30 @@ mod tests {
                 "/provenance/training/blur/families/1",
                 "training setting blur.families",
             ),
+            (
+                "/provenance/training/blur/name",
+                "training setting blur.name",
+            ),
+            (
+                "/provenance/training/model/prediction_type",
+                "training setting model.prediction_type",
+            ),
+            (
+                "/provenance/training/model/sigma_max",
+                "training setting model.sigma_max",
+            ),
+            (
+                "/provenance/training/model/target/residual/scale",
+                "training setting model.target.residual.scale",
+            ),
+            (
+                "/provenance/training/model/unet/layers_per_block/1",
+                "training setting model.unet.layers_per_block",
+            ),
+            (
+                "/provenance/training/model/unet/stem",
+                "training setting model.unet.stem",
+            ),
             ("/parameters", "parameters (1000 and 7"),
         ] {
             let found = differences(&|data| {
@@ -244,5 +302,9 @@ mod tests {
         }
         let found = differences(&|data| data["parameters"] = 1051.into());
         assert!(found.contains("5 %"), "{found}");
+        let found = differences(&|data| {
+            data["provenance"]["parent"] = json!({"name": "first", "sha256": "ef"});
+        });
+        assert_eq!(found, "start (random weights and first ef)");
     }
 }

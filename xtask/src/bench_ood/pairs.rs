@@ -1,16 +1,19 @@
 //! The blurry and sharp pictures of a run.
 
-use std::collections::BTreeMap;
+mod real;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use blur_synth::{Degradation, Family};
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::arguments::Filter;
 use super::shard::Shard;
+use super::stop;
+use crate::datasets;
 use crate::failure::Failure;
 use crate::hash;
 use crate::report::say;
@@ -51,7 +54,8 @@ pub(crate) struct Condition {
 pub(crate) struct Pair {
     /// Unique in the condition.
     pub(crate) name: String,
-    /// The photo behind it, `DATASET/PATH`.
+    /// The photo behind it, `DATASET/PATH`; of a film the folder of its frames, which are no more independent than one photo is of
+    /// itself.
     pub(crate) photo: String,
     pub(crate) blurry: PathBuf,
     pub(crate) sharp: PathBuf,
@@ -103,21 +107,16 @@ pub(crate) fn make(
     let folder = out.join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut pairs = Pairs::default();
-    let mut there = Vec::new();
+    let groups = suite.groups(cache)?;
+    check(suite, &groups, filter, cache)?;
     // Counted over all domains: see `Shard::has`.
     let mut number = 0;
     let mut is_mine = |_: &SharpPhoto| {
         number += 1;
         shard.is_none_or(|shard| shard.has(number - 1))
     };
-    for mut group in suite.groups(cache)? {
+    for mut group in groups {
         let domain = group.domain.name.clone();
-        let names = group
-            .recipe
-            .conditions
-            .iter()
-            .map(|condition| &condition.name);
-        there.extend(names.map(|name| format!("{domain}/{name}")));
         let conditions = &mut group.recipe.conditions;
         conditions.retain(|condition| filter.wants(&domain, &condition.name));
         // Films are cut into groups of frames, which a division by photos would tear.
@@ -139,18 +138,44 @@ pub(crate) fn make(
         }
     }
     for real in &suite.real {
-        there.push(format!("{REAL}/{}", real.name));
         if filter.wants(REAL, &real.name) {
-            match of_real(suite, real, shard, cache, &folder)? {
-                Some(condition) => pairs.conditions.push(condition),
-                None => pairs.absent.push(real.name.clone()),
-            }
+            real::of_set(suite, real, shard, cache, &folder, &mut pairs)?;
         }
     }
     if pairs.conditions.is_empty() {
-        return Err(filter.nothing_of(&there));
+        return Err(nothing(&pairs.absent, &suite.real));
     }
     Ok(pairs)
+}
+
+/// Before any picture is made: everything that was asked for is there.
+fn check(suite: &Suite, groups: &[Group], filter: &Filter, cache: Option<&Path>) -> Result<()> {
+    let mut there: Vec<String> = Vec::new();
+    for Group { domain, recipe, .. } in groups {
+        let names = recipe.conditions.iter().map(|condition| &condition.name);
+        there.extend(names.map(|name| format!("{}/{name}", domain.name)));
+    }
+    let mut absent = Vec::new();
+    for real in &suite.real {
+        there.push(format!("{REAL}/{}", real.name));
+        if !datasets::is_here(cache, &real.dataset)? {
+            absent.push(real.name.clone());
+        }
+    }
+    filter.check(&there, &suite.real, &absent)
+}
+
+/// The error when all sets of a suite are absent.
+fn nothing(absent: &[String], real: &[RealPairs]) -> anyhow::Error {
+    let datasets: Vec<&str> = real
+        .iter()
+        .filter(|real| absent.contains(&real.name))
+        .map(|real| real.dataset.as_str())
+        .collect();
+    Failure::error(
+        format!("none of the sets is here: {}", absent.join(", ")),
+        format!("cargo xtask datasets fetch {}", datasets.join(" ")),
+    )
 }
 
 pub(super) fn of_group(
@@ -191,38 +216,43 @@ pub(super) fn of_group(
             limit: domain.limit,
             crop: suite.crop,
             out: &set,
+            is_stopped: stop::asked,
         }
         .run()?;
+        stop::check()?;
         pairs.failures.extend(
             made.failed
-                .into_iter()
+                .iter()
                 .map(|failure| format!("{}: {failure}", domain.name)),
         );
         for condition in &mut conditions {
-            condition.pairs = made_pairs(&set, &condition.name, &domain.dataset)?;
+            condition.pairs = made_pairs(&set, &condition.name, &domain.dataset, &made.whole)?;
         }
     }
     pairs.conditions.extend(conditions);
     Ok(())
 }
 
-/// The pairs of a condition that are there, by their records.
-fn made_pairs(set: &Path, condition: &str, dataset: &str) -> Result<Vec<Pair>> {
+/// The pairs of a condition that are whole, by their records. Why the others could not be made has been said.
+fn made_pairs(
+    set: &Path,
+    condition: &str,
+    dataset: &str,
+    whole: &BTreeSet<(String, String)>,
+) -> Result<Vec<Pair>> {
     synth::stems(set, condition)?
         .into_iter()
-        .filter_map(|stem| {
+        .filter(|stem| whole.contains(&(condition.to_owned(), stem.clone())))
+        .map(|stem| {
             let files = PairFiles::new(set, condition, &stem);
-            // Without a record it could not be made, which has been said.
-            files.record.is_file().then(|| {
-                let record: Record = record::read(&files.record)?;
-                Ok(Pair {
-                    name: stem,
-                    photo: format!("{dataset}/{}", record.photo),
-                    blurry: files.blurry,
-                    sharp: files.sharp,
-                    sha256: both(&record.blurry_sha256, &record.sharp_sha256),
-                    degradation: Some(record.degradation),
-                })
+            let record: Record = record::read(&files.record)?;
+            Ok(Pair {
+                name: stem,
+                photo: format!("{dataset}/{}", record.photo),
+                blurry: files.blurry,
+                sharp: files.sharp,
+                sha256: both(&record.blurry_sha256, &record.sharp_sha256),
+                degradation: Some(record.degradation),
             })
         })
         .collect()
@@ -230,58 +260,6 @@ fn made_pairs(set: &Path, condition: &str, dataset: &str) -> Result<Vec<Pair>> {
 
 fn both(blurry: &str, sharp: &str) -> String {
     hash::hexadecimal(&Sha256::digest(format!("{blurry} {sharp}")))
-}
-
-fn of_real(
-    suite: &Suite,
-    real: &RealPairs,
-    shard: Option<Shard>,
-    cache: Option<&Path>,
-    folder: &Path,
-) -> Result<Option<Condition>> {
-    let Some(found) = suite.real_pairs(cache, real)? else {
-        return Ok(None);
-    };
-    // Below the folder of the run, where the report looks for pictures.
-    let place = folder.join(REAL).join(&real.name);
-    link(&found.folder, &place)?;
-    let mine: Vec<(String, String)> = found
-        .pairs
-        .into_iter()
-        .enumerate()
-        .filter(|(number, _)| shard.is_none_or(|shard| shard.has(*number)))
-        .map(|(_, pair)| pair)
-        .collect();
-    let mut pairs: Vec<Pair> = mine
-        .into_par_iter()
-        .map(|(blurry, sharp)| {
-            let name = SharpPhoto {
-                file: place.join(&blurry),
-                path: blurry.clone(),
-            };
-            let (blurry, sharp_file) = (place.join(&blurry), place.join(&sharp));
-            Ok(Pair {
-                name: name.stem(0, 1),
-                photo: format!("{}/{sharp}", real.dataset),
-                sha256: both(&hash::sha256(&blurry)?, &hash::sha256(&sharp_file)?),
-                blurry,
-                sharp: sharp_file,
-                degradation: None,
-            })
-        })
-        .collect::<Result<_>>()?;
-    pairs.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Some(Condition {
-        domain: REAL.to_owned(),
-        name: real.name.clone(),
-        family: REAL.to_owned(),
-        severity: None,
-        in_domain: false,
-        real: true,
-        protocol: real.protocol,
-        one_kernel: false,
-        pairs,
-    }))
 }
 
 /// Makes `place` a link to a folder, unless it is one already.
@@ -296,9 +274,7 @@ pub(crate) fn link(folder: &Path, place: &Path) -> Result<()> {
         return Ok(());
     }
     let cannot_link = || format!("cannot link {} to {}", place.display(), folder.display());
-    if place.is_symlink() {
-        fs::remove_file(place).with_context(cannot_link)?;
-    }
+    unlink(place)?;
     if let Some(parent) = place.parent() {
         fs::create_dir_all(parent).with_context(cannot_link)?;
     }
@@ -307,6 +283,20 @@ pub(crate) fn link(folder: &Path, place: &Path) -> Result<()> {
     #[cfg(windows)]
     std::os::windows::fs::symlink_dir(&folder, place).with_context(cannot_link)?;
     Ok(())
+}
+
+/// Removes a link, and nothing else: what is written to `place` afterwards must not land in the folder that it led to.
+///
+/// # Errors
+/// A link that cannot be removed.
+pub(crate) fn unlink(place: &Path) -> Result<()> {
+    if !place.is_symlink() {
+        return Ok(());
+    }
+    // On Windows a link to a folder is removed as a folder.
+    fs::remove_file(place)
+        .or_else(|error| fs::remove_dir(place).map_err(|_| error))
+        .with_context(|| format!("cannot remove the link {}", place.display()))
 }
 
 /// What conditions of different severity have in common.

@@ -1,6 +1,7 @@
 //! Where numbers come from: commit, machine, versions.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +16,7 @@ pub(crate) fn of(program: &Path, started: String, seconds: f64) -> Provenance {
     Provenance {
         commit: git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
         dirty: status.is_some_and(|files| !files.is_empty()),
-        command: command_line(std::env::args()),
+        command: command_line(std::env::args_os()),
         started,
         seconds,
         machine: machine(),
@@ -23,9 +24,11 @@ pub(crate) fn of(program: &Path, started: String, seconds: f64) -> Provenance {
     }
 }
 
-/// The command as it is typed: the first argument is the program, which `cargo xtask` runs.
-fn command_line(arguments: impl Iterator<Item = String>) -> String {
+/// The command as it is typed: the first argument is the program, which `cargo xtask` runs. Bytes of a path that are no text are
+/// replaced.
+fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
     let quoted = arguments.skip(1).map(|argument| {
+        let argument = argument.to_string_lossy().into_owned();
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=,:+@%".contains(&byte);
         if !argument.is_empty() && argument.bytes().all(is_plain) {
             argument
@@ -157,8 +160,18 @@ mod tests {
             "it's",
         ];
         assert_eq!(
-            command_line(words.map(str::to_owned).into_iter()),
+            command_line(words.map(OsString::from).into_iter()),
             r"cargo xtask bench-ood --conditions 'photos/*' --out 'it'\''s'"
+        );
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_path_that_is_no_text_is_no_reason_to_lose_a_run() {
+        let path = std::os::unix::ffi::OsStringExt::from_vec(b"a\xff".to_vec());
+        assert_eq!(
+            command_line(["xtask".into(), path].into_iter()),
+            "cargo xtask 'a\u{fffd}'"
         );
     }
 

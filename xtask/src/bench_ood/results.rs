@@ -212,8 +212,9 @@ pub(crate) struct Image {
     pub(crate) condition: String,
     /// Unique in the condition; the same for all methods, which are compared picture by picture.
     pub(crate) name: String,
-    /// The sharp photo behind it, the same in every condition and domain that uses it: `free-photos-test/beach.jpg`. Pictures of one
-    /// photo are not independent; what is pooled over conditions is resampled by photo.
+    /// The sharp photo behind it, the same in every condition and domain that uses it: `free-photos-test/beach.jpg`; the clip of a
+    /// frame, the scene of several photos. Pictures of one photo are not independent; what is pooled over conditions is resampled
+    /// by photo.
     pub(crate) photo: String,
     /// [`Method::name`].
     pub(crate) method: String,

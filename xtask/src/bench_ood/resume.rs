@@ -1,14 +1,17 @@
 //! What a folder of a run is for, so that two runs are never mixed, and what a merge needs to know.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::measure::Measured;
 use super::pairs::{self, Pairs};
-use super::results::{Condition, SuiteInfo};
+use super::results::{Condition, Metric, SuiteInfo};
 use super::shard::Shard;
 use crate::failure::Failure;
+use crate::suite::Protocol;
 use crate::synth::record;
 
 /// Version of [`RunRecord`], which is read by [`record::read`].
@@ -35,6 +38,67 @@ pub(crate) struct RunRecord {
     pub(crate) seconds: f64,
     /// All conditions of the whole run, with the pairs of this part.
     pub(crate) conditions: Vec<ConditionRecord>,
+    /// One line for each picture that could not be made.
+    #[serde(default)]
+    pub(crate) failures: Vec<String>,
+    /// Empty until everything is measured.
+    #[serde(default)]
+    pub(crate) setup: Setup,
+}
+
+/// What the numbers of a part depend on besides its pictures, as the program said.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Setup {
+    /// What metrics mean, by protocol; only those of its pictures.
+    pub(crate) metrics: BTreeMap<String, BTreeMap<String, Metric>>,
+    /// SHA-256 of the weights of metrics, by file.
+    pub(crate) weights: BTreeMap<String, String>,
+    /// How each model was computed, by method.
+    pub(crate) computed: BTreeMap<String, Computed>,
+}
+
+/// How a model was computed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Computed {
+    pub(crate) device: String,
+    pub(crate) precision: String,
+}
+
+impl Setup {
+    /// What was said while the methods were measured.
+    pub(crate) fn of(measured: &[Measured]) -> Self {
+        let mut setup = Self::default();
+        for measured in measured {
+            for (protocol, started) in &measured.started {
+                setup
+                    .metrics
+                    .entry((*protocol).to_owned())
+                    .or_insert_with(|| started.metrics.clone());
+                setup.weights.extend(started.weights.clone());
+                if let Some(computed) = &started.computed {
+                    let method = measured.planned.method.name.clone();
+                    setup.computed.insert(method, computed.clone());
+                }
+            }
+        }
+        setup
+    }
+
+    /// What the numbers mean under the protocol that most conditions have.
+    pub(crate) fn usual_metrics(&self) -> BTreeMap<String, Metric> {
+        let rgb = self.metrics.get(Protocol::Rgb.name());
+        let any = || self.metrics.values().next();
+        rgb.or_else(any).cloned().unwrap_or_default()
+    }
+
+    /// Takes over what another part used.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.metrics.extend(other.metrics);
+        self.weights.extend(other.weights);
+        self.computed.extend(other.computed);
+    }
 }
 
 /// A condition and its pairs.
@@ -71,6 +135,8 @@ impl RunRecord {
             started,
             seconds: 0.0,
             conditions: Vec::new(),
+            failures: Vec::new(),
+            setup: Setup::default(),
         }
     }
 
@@ -117,6 +183,7 @@ impl RunRecord {
 
     /// Notes the pairs of this part.
     pub(crate) fn set_pairs(&mut self, pairs: &Pairs) {
+        self.failures.clone_from(&pairs.failures);
         self.conditions = pairs
             .conditions
             .iter()

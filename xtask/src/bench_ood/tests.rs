@@ -1,6 +1,7 @@
-//! The run as a whole: with the real program where it is built, and its parts against the whole.
+//! The run as a whole, with the real program where it is built.
 
-use std::collections::BTreeMap;
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,13 +9,9 @@ use clap::Parser;
 use image_io::{Format, Photo, PhotoInfo};
 use ndarray::Array3;
 
-use super::evaluate::Outcome;
-use super::measure::{Measured, full_name};
-use super::pairs::{Condition, Pair};
-use super::results::{MethodKind, Metric};
+use super::results::MethodKind;
 use super::shard::Shard;
 use super::*;
-use crate::suite::Protocol;
 use crate::synth::SharpPhoto;
 
 const SUITE: &str = r#"
@@ -129,7 +126,8 @@ fn measured(line: &[&str], program: &Path, pairs: &Pairs, out: &Path) -> Results
     };
     let plan = methods::plan(&arguments(line), program).unwrap();
     let measured = measure_all(plan.methods, pairs, &settings, out).unwrap();
-    let record = record(pairs, None);
+    let mut record = record(pairs, None);
+    record.setup = Setup::of(&measured);
     let provenance = provenance::of(program, record.started.clone(), 1.0);
     let results = assemble::results(
         &record,
@@ -263,213 +261,25 @@ fn two_photos_under_two_conditions_with_the_real_program() {
     assert_eq!(files.map(time), times);
 }
 
-/// Results of three methods on invented pairs, whose numbers depend on names alone.
-fn invented(shard: Option<Shard>) -> (RunRecord, Results) {
-    let condition = |name: &str, numbers: std::ops::Range<usize>, one_kernel| {
-        let pairs = numbers
-            .filter(|number| shard.is_none_or(|shard| shard.has(*number)))
-            .map(|number| Pair {
-                name: format!("{number:03}"),
-                photo: format!("set/{number}"),
-                blurry: PathBuf::new(),
-                sharp: PathBuf::new(),
-                sha256: format!("{name}{number}"),
-                degradation: None,
-            })
-            .collect();
-        Condition {
-            domain: "photos".to_owned(),
-            name: name.to_owned(),
-            family: name.to_owned(),
-            severity: None,
-            in_domain: name == "disc",
-            real: false,
-            protocol: if name == "zoom" {
-                Protocol::BasicsrY
-            } else {
-                Protocol::Rgb
-            },
-            one_kernel,
-            pairs,
-        }
-    };
-    let pairs = Pairs {
-        conditions: vec![
-            condition("disc", 0..10, true),
-            condition("zoom", 10..13, false),
-            condition("rare", 13..14, true),
-        ],
-        ..Pairs::default()
-    };
-    let metric = |protocol: &str| Metric {
-        protocol: protocol.to_owned(),
-        higher_is_better: true,
-        unit: "dB".to_owned(),
-    };
-    let of = |protocol: &str| BTreeMap::from([("psnr".to_owned(), metric(protocol))]);
-    let method = |name: &str, kind| results::Method {
-        name: name.to_owned(),
-        kind,
-        oracle: false,
-        description: String::new(),
-        checkpoint: None,
-        options: None,
-        matched_with: None,
-        curve: None,
-    };
-    let plans = [
-        methods::Planned {
-            method: method("input", MethodKind::Input),
-            work: methods::Work::Input,
-        },
-        methods::Planned {
-            method: method("wiener", MethodKind::Classical),
-            work: methods::Work::Classical(classical::Classical::Wiener),
-        },
-        methods::Planned {
-            method: method("guided", MethodKind::Model),
-            work: methods::Work::Model(None),
-        },
-    ];
-    let measured: Vec<Measured> = plans
-        .into_iter()
-        .map(|planned| {
-            let mut pictures = BTreeMap::new();
-            for condition in &pairs.conditions {
-                for pair in &condition.pairs {
-                    let name = full_name(condition, &pair.name);
-                    let value = name.bytes().map(f64::from).sum::<f64>() / 7.0;
-                    let outcome = if pair.name == "004" {
-                        Outcome::Failed("cut off".to_owned())
-                    } else {
-                        Outcome::Scored {
-                            metrics: BTreeMap::from([("psnr".to_owned(), value)]),
-                            seconds: 0.5,
-                        }
-                    };
-                    pictures.insert(name, outcome);
-                }
-            }
-            Measured {
-                planned,
-                pictures,
-                metrics: BTreeMap::from([("basicsr-y", of("luma")), ("rgb", of("colour"))]),
-            }
-        })
-        .collect();
-    let record = record(&pairs, shard);
-    let provenance = provenance::of(Path::new("msdeblur"), record.started.clone(), 1.0);
-    let notes = vec!["a note".to_owned()];
-    let out = Path::new("nowhere");
-    let results = assemble::results(
-        &record,
-        &pairs.conditions,
-        &measured,
-        provenance,
-        notes,
-        out,
-    );
-    results.check().unwrap();
-    (record, results)
-}
-
-fn write(folder: &Path, (record, results): &(RunRecord, Results)) {
-    std::fs::create_dir_all(folder).unwrap();
-    record.write(folder).unwrap();
-    std::fs::write(folder.join(merge::RESULTS), results.to_json().unwrap()).unwrap();
-}
-
 #[test]
-fn parts_that_are_joined_are_the_whole() {
+fn a_photo_that_cannot_be_read_any_more_has_no_pairs() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
-    let (whole_record, whole) = invented(None);
-    for count in [1, 2, 3, 5, 20] {
-        let mut folders: Vec<PathBuf> = (1..=count)
-            .map(|index| {
-                let folder = root.join(format!("{index}-of-{count}"));
-                write(&folder, &invented(Some(Shard { index, count })));
-                folder
-            })
-            .collect();
-        folders.reverse();
-        let out = root.join(format!("whole-{count}"));
-        std::fs::create_dir(&out).unwrap();
-        let (record, mut joined) = merge::merge(&folders, &out).unwrap();
-        assert_eq!(joined.provenance.seconds, f64::from(count));
-        assert_eq!(joined.notes[0], "a note");
-        assert_eq!(joined.notes.len(), 2, "{:?}", joined.notes);
-        joined.provenance.seconds = whole.provenance.seconds;
-        joined.notes.pop();
-        assert_eq!(joined, whole, "{count} parts");
-        assert_eq!(record.conditions, whole_record.conditions);
-        assert_eq!(record.shard, None);
+    let out = root.join("out");
+    assert_eq!(pairs(&root, &out).conditions[0].pairs.len(), 2);
+    let suite: Suite = toml::from_str(SUITE).unwrap();
+    std::fs::write(root.join("sharp/two.png"), "cut off").unwrap();
+    let group = suite::Group {
+        domain: suite.domains[0].clone(),
+        recipe: suite.recipe_of_all(),
+        folder: root.join("sharp"),
+        photos: crate::synth::in_folder(&root.join("sharp")).unwrap(),
+    };
+    let mut pairs = Pairs::default();
+    pairs::of_group(&suite, &group, &out.join(pairs::FOLDER), &mut pairs).unwrap();
+    assert_eq!(pairs.failures.len(), 1, "{:?}", pairs.failures);
+    for condition in &pairs.conditions {
+        let names: Vec<&str> = condition.pairs.iter().map(|pair| &*pair.name).collect();
+        assert_eq!(names, ["one"]);
     }
-}
-
-#[test]
-fn parts_that_do_not_belong_together_are_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap();
-    let out = root.join("whole");
-    let part = |index| invented(Some(Shard { index, count: 2 }));
-    let (one, two, other) = (root.join("one"), root.join("two"), root.join("other"));
-    write(&one, &part(1));
-    write(&two, &part(2));
-    let message = |folders: &[&PathBuf]| {
-        let folders: Vec<PathBuf> = folders.iter().map(|&folder| folder.clone()).collect();
-        format!("{:#}", merge::merge(&folders, &out).err().unwrap())
-    };
-    assert!(message(&[&one]).contains("2/2 is missing"));
-    assert!(message(&[&one, &two, &one]).contains("1/2 is there 2 times"));
-    assert!(message(&[&one, &root]).contains("run.json"));
-    write(&other, &invented(None));
-    assert!(message(&[&one, &two, &other]).contains("not a part"));
-    let mut changed = part(2);
-    changed.0.seed = 5;
-    changed.1.methods[0].description = "another".to_owned();
-    write(&other, &changed);
-    let text = message(&[&one, &other]);
-    assert!(
-        text.contains("another seed") && text.contains("another list of methods"),
-        "{text}"
-    );
-    std::fs::remove_file(other.join(merge::RESULTS)).unwrap();
-    assert!(message(&[&one, &other]).contains("not finished"));
-}
-
-#[test]
-fn what_a_condition_measures_otherwise_is_said() {
-    let (_, results) = invented(None);
-    assert_eq!(results.metrics["psnr"].protocol, "colour");
-    assert_eq!(
-        results.condition("photos/zoom").unwrap().protocols["psnr"],
-        "luma"
-    );
-    assert!(
-        results
-            .condition("photos/disc")
-            .unwrap()
-            .protocols
-            .is_empty()
-    );
-    // Every method is there for every picture, or it is said why not.
-    let wiener: Vec<_> = results
-        .images
-        .iter()
-        .filter(|image| image.method == "wiener")
-        .collect();
-    assert_eq!(wiener.len(), 11);
-    assert_eq!(results.not_applicable.len(), 1);
-    assert_eq!(failures(&results), 3);
-}
-
-#[test]
-fn a_part_without_pictures_of_a_condition_leaves_it_out() {
-    let (record, results) = invented(Some(Shard {
-        index: 1,
-        count: 20,
-    }));
-    assert_eq!(results.conditions.len(), 1);
-    assert_eq!(record.conditions.len(), 3);
 }

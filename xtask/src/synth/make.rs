@@ -32,6 +32,8 @@ pub(crate) struct Job<'a> {
     /// Width and height of the crops; whole photos when absent.
     pub(crate) crop: Option<[usize; 2]>,
     pub(crate) out: &'a Path,
+    /// Whether to leave the rest undone, asked before each pair.
+    pub(crate) is_stopped: fn() -> bool,
 }
 
 /// What came of it.
@@ -43,6 +45,8 @@ pub(crate) struct Made {
     pub(crate) kept: usize,
     /// Photos and conditions that failed, with the cause.
     pub(crate) failed: Vec<String>,
+    /// What is whole now, as condition and stem. What an earlier call made of a photo that cannot be read any more is not.
+    pub(crate) whole: BTreeSet<(String, String)>,
 }
 
 /// One condition for one photo.
@@ -179,6 +183,9 @@ impl Job<'_> {
                 change(&mut made);
             }
         };
+        if (self.is_stopped)() {
+            return;
+        }
         let photo = &self.photos[number];
         let source = match Source::read(&photo.file, self.crop) {
             Ok(source) => source,
@@ -189,9 +196,16 @@ impl Job<'_> {
         };
         for task in tasks {
             for index in 0..task.condition.per_photo {
+                if (self.is_stopped)() {
+                    return;
+                }
                 match self.make(photo, &source, task, index) {
-                    Ok(true) => note(&|made| made.made += 1),
-                    Ok(false) => note(&|made| made.kept += 1),
+                    Ok(is_new) => note(&|made| {
+                        made.made += usize::from(is_new);
+                        made.kept += usize::from(!is_new);
+                        let stem = photo.stem(index, task.condition.per_photo);
+                        made.whole.insert((task.condition.name.clone(), stem));
+                    }),
                     Err(error) => note(&|made| {
                         let place = format!("{}, {}", photo.path, task.condition.name);
                         made.failed.push(format!("{place}: {error:#}"));

@@ -73,6 +73,7 @@ pub(crate) fn run(suite: &Suite, cache: Option<&Path>, out: &Path) -> Result<Mad
             limit: group.domain.limit,
             crop: suite.crop,
             out: &out.join(&group.domain.name),
+            is_stopped: || false,
         }
         .run()?;
         total.made += made.made;

@@ -88,6 +88,7 @@ impl Scene {
             limit: None,
             crop: Some([64, 48]),
             out,
+            is_stopped: || false,
         }
         .run()
     }
@@ -535,6 +536,7 @@ fn a_limit_leaves_frames_together() {
         limit: Some(2),
         crop: None,
         out: &scene.out(),
+        is_stopped: || false,
     }
     .run()
     .unwrap();

@@ -103,7 +103,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) csv: Option<PathBuf>,
 
-    /// Results of earlier runs, kept line by line: what was computed with the same files, model and options is not computed again
+    /// Results of earlier runs, kept line by line: what the same program computed with the same files, model and options is not computed again
     ///
     /// Recognised by content (SHA-256), not by name or time. A run that was stopped goes on where it was.
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use ::deblur::{CheckpointSource, Options};
+use ::deblur::{CheckpointSource, Mode, Options};
 use image_quality::MetricProtocol;
 
 use super::manifest::from_manifest;
@@ -13,6 +13,7 @@ use super::saved::Saved;
 use crate::args::EvaluateArgs;
 use crate::conflicts::place;
 use crate::hints::Problem;
+use crate::plan::parent;
 use crate::words::count;
 
 /// Where `cargo xtask datasets fetch metric-weights` puts the weights of a clone.
@@ -77,7 +78,29 @@ impl Plan {
             remarks,
         };
         plan.check_outputs(args)?;
+        plan.check_folders()?;
         Ok(plan)
+    }
+
+    /// A table is written last: that it has no place must not be found out after hours.
+    fn check_folders(&self) -> Result<(), Problem> {
+        for (file, option) in [(&self.csv, "--csv"), (&self.reuse, "--reuse")] {
+            let Some(file) = file else { continue };
+            let folder = parent(file);
+            if !folder.is_dir() {
+                return Err(
+                    Problem::new(format!("there is no such folder for {option}"))
+                        .at(&folder)
+                        .hint("make it, or choose another file"),
+                );
+            }
+            if file.is_dir() {
+                return Err(Problem::new(format!("is a folder, {option} writes a file"))
+                    .at(file)
+                    .hint("give the name of a file in it"));
+            }
+        }
+        Ok(())
     }
 
     /// Nothing is written twice, over an input, or without --force over a file that exists.
@@ -180,10 +203,20 @@ fn metrics(
 /// Options that were given and change nothing where all pictures are restored already.
 fn without_effect(args: &EvaluateArgs) -> Vec<String> {
     let restoration = &args.restoration;
+    // A variable is for all calls; only what was typed for this one was meant for it.
+    let is_typed = |file: &PathBuf| {
+        std::env::var_os("MSDEBLUR_CHECKPOINT").is_none_or(|value| value != *file.as_os_str())
+    };
     [
+        (restoration.mode != Mode::default(), "--mode"),
         (restoration.steps.is_some(), "--steps"),
         (restoration.sampler.is_some(), "--sampler"),
         (restoration.samples.is_some(), "--samples"),
+        (restoration.seed != 0, "--seed"),
+        (
+            restoration.checkpoint.as_ref().is_some_and(is_typed),
+            "--checkpoint",
+        ),
         (args.save.is_some(), "--save"),
         (args.uncertainty, "--uncertainty"),
     ]

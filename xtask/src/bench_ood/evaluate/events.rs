@@ -8,15 +8,13 @@ use serde_json::Value;
 
 use super::Outcome;
 use crate::bench_ood::results::Metric;
+use crate::bench_ood::resume::Computed;
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Event {
     /// The first line.
-    Started {
-        /// What the numbers mean.
-        metrics: BTreeMap<String, Metric>,
-    },
+    Started(Started),
     /// A picture was scored, or failed.
     Picture { name: String, outcome: Outcome },
     /// The last line.
@@ -26,6 +24,17 @@ pub(super) enum Event {
     },
     /// Of a kind that is not needed here.
     Other,
+}
+
+/// What the numbers depend on besides the pictures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Started {
+    /// What the numbers mean.
+    pub(crate) metrics: BTreeMap<String, Metric>,
+    /// SHA-256 of the weights of metrics, by file.
+    pub(crate) weights: BTreeMap<String, String>,
+    /// Where a model restores; none where nothing is restored.
+    pub(crate) computed: Option<Computed>,
 }
 
 /// Reads a line.
@@ -41,7 +50,7 @@ pub(super) fn parse(line: &str) -> Result<Event> {
     );
     let data = &value["data"];
     let event = match value["type"].as_str() {
-        Some("started") => metrics(data).map(|metrics| Event::Started { metrics }),
+        Some("started") => started(data).map(Event::Started),
         Some("image") => picture(data),
         Some("failure") => failure(data),
         Some("summary") => Some(Event::Summary {
@@ -51,6 +60,21 @@ pub(super) fn parse(line: &str) -> Result<Event> {
         None => None,
     };
     event.with_context(not_understood)
+}
+
+fn started(data: &Value) -> Option<Started> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let weights = data["weights"].as_object().into_iter().flatten();
+    let options = &data["options"];
+    Some(Started {
+        metrics: metrics(data)?,
+        weights: weights
+            .map(|(file, hash)| Some((file.clone(), text(hash)?)))
+            .collect::<Option<_>>()?,
+        computed: text(&options["device"])
+            .zip(text(&options["precision"]))
+            .map(|(device, precision)| Computed { device, precision }),
+    })
 }
 
 fn metrics(data: &Value) -> Option<BTreeMap<String, Metric>> {
@@ -105,12 +129,22 @@ mod tests {
     #[test]
     fn the_first_line_says_what_numbers_mean() {
         let data = r#"{"pairs":2,"protocols":{"psnr":{"text":"PSNR on RGB","higher_is_better":true,"unit":"dB"},
-            "lpips":{"text":"LPIPS","higher_is_better":false,"unit":""}}}"#;
-        let Event::Started { metrics } = parse(&line("started", data)).unwrap() else {
+            "lpips":{"text":"LPIPS","higher_is_better":false,"unit":""}},
+            "weights":{"lpips_alexnet.safetensors":"ab"},"options":{"mode":"mean","device":"cpu","precision":"float32"}}"#;
+        let Event::Started(started) = parse(&line("started", data)).unwrap() else {
             panic!("another event");
         };
-        assert_eq!(metrics["psnr"].unit, "dB");
-        assert!(!metrics["lpips"].higher_is_better);
+        assert_eq!(started.metrics["psnr"].unit, "dB");
+        assert!(!started.metrics["lpips"].higher_is_better);
+        assert_eq!(started.weights["lpips_alexnet.safetensors"], "ab");
+        let computed = started.computed.unwrap();
+        assert_eq!(
+            (&*computed.device, &*computed.precision),
+            ("cpu", "float32")
+        );
+        let data = r#"{"pairs":2,"protocols":{},"weights":{},"options":null}"#;
+        let nothing = Event::Started(Started::default());
+        assert_eq!(parse(&line("started", data)).unwrap(), nothing);
     }
 
     #[test]
