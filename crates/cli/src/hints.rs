@@ -139,6 +139,9 @@ impl From<trainer::Error> for Problem {
             } => Some(
                 "check the spelling; a folder in a config.toml counts from where msdeblur is called, --photos names another",
             ),
+            E::NoPhotos { first: None, .. } => {
+                Some("convert raw and HEIC files first, or give other folders")
+            }
             E::NoPhotos { .. } => Some("give folders with larger photos, or a smaller --crop"),
             E::NoPairs { .. } => Some(
                 "look at folder, blurry, sharp and pairing of this entry of `pairs`; globs count from its folder, `*` stays in one folder",

@@ -16,6 +16,24 @@ use crate::train_setup::Setup;
 use crate::words::{count, shell_word};
 use crate::{INTERRUPTED, cancel, threads, train_dry_run};
 
+/// Settings that have no value unless one is given, as comments of TOML.
+const UNSET: &str = r#"# Not set, but possible; those without [[ ]] belong above the first table:
+# init = "other/model.safetensors"       # start from its weights
+# freeze = ["guidance."]                 # parameters that stay as they are, by the beginning of their names
+# micro_batch = 8                        # crops at a time: less memory, the same step
+# min_snr_gamma = 5.0                    # min-SNR weights (arXiv 2303.09556)
+# lpips_weights = "lpips_alexnet.safetensors" # LPIPS in validation
+# [[photo_sets]]                         # sharp photographs of a data set
+# manifest = "datasets/free-photos-train.toml"
+# split = "train"
+# [[pairs]]                              # real pairs
+# name = "mine"
+# folder = "pairs"
+# blurry = "blurry/*.png"
+# sharp = "sharp/*.png"
+# pairing = "same_stem"                  # or { blurry = "blurry", sharp = "sharp" }
+"#;
+
 /// JSON `finished`.
 #[derive(Serialize)]
 struct Finished {
@@ -37,7 +55,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
     let Setup { config, remarks } = Setup::new(&args)?;
     if args.print_config {
-        write_stdout(&config.to_toml()?);
+        write_stdout(&format!("{}\n{UNSET}", config.to_toml()?));
         return Ok(0);
     }
     // Only now: a mistake in the configuration must not leave a file that stands in the way of the next call.
@@ -65,7 +83,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
             && !std::mem::replace(&mut told, true)
             && config.lpips_weights.is_none()
         {
-            printer.status("note: LPIPS is not measured: lpips_weights names no file");
+            printer.status("note: LPIPS is not measured: `cargo xtask datasets fetch metric-weights` in a clone gets its weights, --set lpips_weights=FILE names them");
         }
         let until_limit = limit.map(|limit| limit.saturating_sub(start.elapsed()));
         report(&printer, event, until_limit);
@@ -105,6 +123,10 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     } else {
         format!("nothing left to do: {steps} were done before; --steps N goes on")
     });
+    printer.status(&format!(
+        "curves: {}",
+        shell_word(&config.out.join(trainer::files::CURVES))
+    ));
     let model = shell_word(&outcome.model);
     printer.status(&format!(
         "model: {model} (use it with: {} deblur --checkpoint {model} …)",
@@ -174,6 +196,7 @@ fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
         Event::Started {
             parameters,
             photos,
+            pairs,
             skipped,
             resumed_at,
             total,
@@ -186,19 +209,25 @@ fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
             } else {
                 String::new()
             };
-            let left_out = if skipped.is_empty() {
-                String::new()
-            } else {
-                format!(" ({} skipped)", count(skipped.len() as u64, "file"))
-            };
+            let data = [(photos, "photo"), (pairs, "pair")];
+            let data = data.into_iter().filter(|(number, _)| *number > 0);
+            let data: Vec<String> = data
+                .map(|(number, noun)| count(number as u64, noun))
+                .collect();
             printer.status(&format!(
-                "{parameters} parameters, {}{left_out}, {}{resumed}",
-                count(photos as u64, "photo"),
+                "{parameters} parameters, {}, {}{resumed}",
+                data.join(" and "),
                 count(total, "step")
             ));
+            if let Some(first) = skipped.first() {
+                printer.status(&format!(
+                    "note: {} skipped, first {first}; -v or --dry-run names all",
+                    count(skipped.len() as u64, "file")
+                ));
+            }
             printer.data(
                 "started",
-                &json!({ "parameters": parameters, "photos": photos, "skipped": skipped, "resumed_at": resumed_at, "total": total }),
+                &json!({ "parameters": parameters, "photos": photos, "pairs": pairs, "skipped": skipped, "resumed_at": resumed_at, "total": total }),
             );
             printer.progress.start(total, "steps");
             printer.progress.resume_at(resumed_at);

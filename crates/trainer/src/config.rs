@@ -29,6 +29,9 @@ pub use problem::{ConfigProblem, Place};
 /// files of the same version without it give the same run; the number rises when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// A run whose learning rate stays below this share of what was asked for is told to be too short.
+const LOW_RATE: f64 = 0.5;
+
 /// Loss on the network's prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,9 +238,53 @@ impl TrainConfig {
         self.learning_rate * warmup * 0.5 * (1.0 - (std::f64::consts::PI * decay).cos())
     }
 
+    /// What to say of a run that is too short for its warm-up and decay, which then leave next to nothing of the learning rate.
+    #[must_use]
+    pub fn short_run(&self) -> Option<String> {
+        // Some of the steps: there may be very many.
+        let part = |of_thousand: u64| (self.steps as f64 * of_thousand as f64 / 1000.0) as u64;
+        let highest = (0..1000).map(|of_thousand| self.learning_rate_at(part(of_thousand)));
+        let highest = highest.fold(0.0, f64::max);
+        let images = self.steps.saturating_mul(self.batch as u64);
+        (highest < LOW_RATE * self.learning_rate).then(|| {
+            format!(
+                "the learning rate rises to {highest:.1e} instead of {:.1e}: its warm-up ({} crops) and its decay ({}) are too long for a \
+                 run of {images} crops; train longer, or shorten them with lr_warmup_images={} and lr_decay_images={}",
+                self.learning_rate,
+                self.lr_warmup_images,
+                self.lr_decay_images,
+                images / 10,
+                images / 2,
+            )
+        })
+    }
+
     /// Averaging factor per step for the half-life of the averaged weights, with a shorter memory at the start.
     pub fn ema_decay_at(&self, step: u64) -> f64 {
         let decay = 0.5f64.powf(self.batch as f64 / self.ema_half_life_images);
         decay.min((step as f64 + 1.0) / (step as f64 + 10.0))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_too_short_for_its_learning_rate_is_told() {
+        let mut config = TrainConfig::preset("default", vec!["p".into()], "r".into()).unwrap();
+        assert_eq!(config.short_run(), None);
+        // 3,200 crops, of which all are warm-up and all are decay.
+        config.steps = 200;
+        let said = config.short_run().unwrap();
+        assert!(
+            said.contains("3200 crops") && said.contains("lr_warmup_images=320"),
+            "{said}"
+        );
+        (config.lr_warmup_images, config.lr_decay_images) = (320, 1600);
+        assert_eq!(config.short_run(), None);
+        config.steps = u64::MAX;
+        assert_eq!(config.short_run(), None);
     }
 }

@@ -284,6 +284,9 @@ fn draw_panel(panel: &Panel, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Resul
     let value = |value: &f64| {
         if panel.logarithmic {
             short(10f64.powf(*value))
+        } else if value.abs() < 1e-9 * (high - low) {
+            // The zero of an axis is a sum that rounding has left a little beside it.
+            short(0.0)
         } else {
             short(*value)
         }

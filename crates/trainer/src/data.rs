@@ -74,6 +74,7 @@ impl DataSet {
         let fixed = Sampling::new(config.validation_crop, config.seed);
         let mut parts: Vec<(f64, Arc<dyn Source>)> = Vec::new();
         let (mut sets, mut skipped, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        notes.extend(config.short_run());
         let (mut photos, mut pairs, mut sha256) = (0, 0, String::new());
         let (mut held_out_photos, mut held_out_pairs) = (0, 0);
         if !config.photos.is_empty() || !config.photo_sets.is_empty() {
@@ -103,6 +104,13 @@ impl DataSet {
         for entry in &config.pairs {
             let found = entry.find(side)?;
             skipped.extend(found.skipped);
+            if let Some(first) = found.alone.first() {
+                notes.push(format!(
+                    "{}: {} without a blurry one, first {first}",
+                    entry.name,
+                    counted(found.alone.len(), "sharp picture"),
+                ));
+            }
             sha256 = ms_guidance::checkpoint::sha256(
                 format!("{sha256}{}{}", entry.name, found.sha256).as_bytes(),
             );
@@ -115,7 +123,7 @@ impl DataSet {
                 found.training.clone()
             } else {
                 notes.push(format!(
-                    "{}: {} pairs for training, {} in {} scenes set aside for validation",
+                    "{}: {} pairs for training, {} set aside for validation (scenes: {})",
                     entry.name,
                     found.training.len(),
                     found.validation.len(),
@@ -143,6 +151,11 @@ impl DataSet {
             cache,
         })
     }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// One source as it is, several by their weights.

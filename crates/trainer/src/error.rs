@@ -35,17 +35,16 @@ pub enum Error {
         source: std::io::Error,
     },
     /// No usable photograph was found.
-    #[error(
-        "no photograph of at least {minimum}×{minimum} pixels in {folders}; {} skipped",
-        if *skipped == 1 { "1 file was".to_owned() } else { format!("{skipped} files were") }
-    )]
+    #[error("{}", no_photos(folders, *minimum, *skipped, first.as_deref()))]
     NoPhotos {
         /// The folders that were searched.
         folders: String,
         /// Smallest usable side in pixels.
         minimum: usize,
-        /// Files that could not be read or are too small.
+        /// Pictures that could not be read or are too small.
         skipped: usize,
+        /// Why the first of them cannot be used.
+        first: Option<String>,
     },
     /// A folder of pairs holds no usable pair.
     #[error("{}: no usable pair of a blurry and a sharp picture; {}", folder.display(), match first {
@@ -214,6 +213,22 @@ fn every(file: Option<&Path>, problems: &[ConfigProblem]) -> String {
                 .collect();
             format!("{name}: {} problems{}", many.len(), lines.concat())
         }
+    }
+}
+
+fn no_photos(folders: &str, minimum: usize, skipped: usize, first: Option<&str>) -> String {
+    match first {
+        Some(first) => {
+            let files = if skipped == 1 {
+                "1 file was"
+            } else {
+                &format!("{skipped} files were")
+            };
+            format!(
+                "no photograph of at least {minimum}×{minimum} pixels in {folders}; {files} skipped, first {first}"
+            )
+        }
+        None => format!("no PNG, JPEG, TIFF or WebP picture in {folders}"),
     }
 }
 

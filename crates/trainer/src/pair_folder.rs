@@ -45,7 +45,11 @@ fn tenth() -> f64 {
 
 /// How the sharp picture that belongs to a blurry one is found. Several blurry pictures may share a sharp one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", untagged)]
+#[serde(
+    rename_all = "snake_case",
+    untagged,
+    expecting = "pairing is neither \"same_stem\" nor { blurry = \"…\", sharp = \"…\" }"
+)]
 pub enum Pairing {
     /// By a rule without parameters.
     Rule(PairingRule),
@@ -104,6 +108,8 @@ pub(crate) struct FoundPairs {
     pub(crate) scenes: usize,
     /// Blurry pictures that cannot be used, each with the reason.
     pub(crate) skipped: Vec<String>,
+    /// Sharp pictures that no blurry one names.
+    pub(crate) alone: Vec<String>,
     /// SHA-256 over paths, lengths and sizes.
     pub(crate) sha256: String,
 }
@@ -170,8 +176,14 @@ impl PairFolder {
             matching(&names, &self.blurry),
             matching(&names, &self.sharp),
         );
-        let paired: Vec<std::result::Result<PairFiles, String>> = self
-            .partners(&blurry, &sharp)
+        let partners = self.partners(&blurry, &sharp);
+        let named: HashSet<&str> = partners
+            .iter()
+            .filter_map(|(_, sharp)| sharp.as_ref().ok().copied())
+            .collect();
+        let alone = sharp.iter().filter(|name| !named.contains(*name));
+        let alone = alone.map(|name| (*name).to_owned()).collect();
+        let paired: Vec<std::result::Result<PairFiles, String>> = partners
             .into_par_iter()
             .map(|(blurry, sharp)| {
                 let sharp = sharp
@@ -205,6 +217,7 @@ impl PairFolder {
             validation,
             scenes,
             skipped,
+            alone,
             sha256: ms_guidance::checkpoint::sha256(identity.as_bytes()),
         })
     }

@@ -118,12 +118,16 @@ impl PairSource {
         let margin = blur.max_margin()?;
         let minimum = Self::needed_side(&blur, sampling.crop)?;
         let small = photos.iter().filter(|photo| photo.shorter_side() < minimum);
-        let skipped = small.count();
+        let small: Vec<String> = small
+            .map(|photo| photo.path.display().to_string())
+            .collect();
+        let skipped = small.len();
         if skipped > 0 || photos.is_empty() {
             return Err(Error::NoPhotos {
                 folders: "the given set".into(),
                 minimum,
                 skipped,
+                first: small.into_iter().next(),
             });
         }
         let mut total = 0;

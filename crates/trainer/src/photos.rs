@@ -163,6 +163,7 @@ impl PhotoSet {
                 folders,
                 minimum,
                 skipped: skipped.len(),
+                first: skipped.first().cloned(),
             });
         }
         // The same picture twice could be trained on and validated with.

@@ -38,8 +38,10 @@ pub enum Event {
     Started {
         /// Parameters of the model.
         parameters: i64,
-        /// Photographs for training; pairs of folders are told by a note.
+        /// Photographs for training.
         photos: usize,
+        /// Pairs of folders for training.
+        pairs: usize,
         /// Files that were not usable, with reasons.
         skipped: Vec<String>,
         /// Steps that an earlier run finished.
@@ -116,6 +118,7 @@ pub fn run(
         training,
         validation,
         photos,
+        pairs,
         skipped,
         notes,
         sha256: data_sha256,
@@ -189,6 +192,7 @@ pub fn run(
     let _ = observe(Event::Started {
         parameters,
         photos,
+        pairs,
         skipped,
         resumed_at: first,
         total: config.steps,
