@@ -19,6 +19,7 @@ mod needs;
 mod numbers;
 mod outputs;
 mod pairs;
+mod phrases;
 mod provenance;
 mod report;
 mod results;

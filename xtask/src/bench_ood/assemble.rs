@@ -30,7 +30,6 @@ pub(crate) fn results(
             .collect(),
         conditions: Vec::new(),
         images: Vec::new(),
-        sets: Vec::new(),
         not_applicable: Vec::new(),
         pictures: Vec::new(),
         notes,

@@ -51,7 +51,6 @@ pub(super) fn empty(methods: &[&str]) -> Results {
         methods: methods.iter().map(|name| method(name)).collect(),
         conditions: Vec::new(),
         images: Vec::new(),
-        sets: Vec::new(),
         not_applicable: Vec::new(),
         pictures: Vec::new(),
         notes: Vec::new(),

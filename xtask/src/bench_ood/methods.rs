@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::arguments::{Arguments, GivenMethod};
 use super::classical::Classical;
 use super::models::{self, Model};
-use super::results::{INPUT, Method, MethodKind, Options};
+use super::results::{GUIDED, INPUT, Method, MethodKind, Options};
 use crate::failure::Failure;
 use crate::workspace;
 
@@ -83,10 +83,10 @@ pub(crate) fn plan(arguments: &Arguments, program: &Path) -> Result<Plan> {
         ));
     }
     let text = "guided, default options: mean of all pictures that fit (mode mean)";
-    let mut default = model("guided", &guided, guided_file, mean(), text);
+    let mut default = model(GUIDED, &guided, guided_file, mean(), text);
     default.method.matched_with = matched.then(|| "unguided".to_owned());
     methods.push(default);
-    methods.extend(samples("guided", &guided, guided_file, &arguments.steps));
+    methods.extend(samples(GUIDED, &guided, guided_file, &arguments.steps));
     let average = Options {
         mode: "average".to_owned(),
         sampler: Some(SAMPLER.to_owned()),

@@ -43,14 +43,27 @@ impl<'a> Style<'a> {
 
     /// `+0.31 dB [+0.12, +0.50]`.
     pub(super) fn gain_with_interval(self, estimate: &Estimate) -> String {
-        let unit = if self.unit.is_empty() {
+        let interval = self.gain_interval(estimate);
+        let space = if interval.is_empty() { "" } else { " " };
+        format!("{}{space}{interval}", self.gain_with_unit(estimate.value))
+    }
+
+    /// `+0.31 dB`.
+    pub(super) fn gain_with_unit(self, gain: f64) -> String {
+        format!("{}{}", self.gain(gain), self.spaced_unit())
+    }
+
+    /// `31.42 dB`.
+    pub(super) fn value_with_unit(self, value: f64) -> String {
+        format!("{}{}", self.value(value), self.spaced_unit())
+    }
+
+    fn spaced_unit(self) -> String {
+        if self.unit.is_empty() {
             String::new()
         } else {
             format!(" {}", self.unit)
-        };
-        let interval = self.gain_interval(estimate);
-        let space = if interval.is_empty() { "" } else { " " };
-        format!("{}{unit}{space}{interval}", self.gain(estimate.value))
+        }
     }
 
     /// `[+0.12, +0.50]`; empty without an interval.

@@ -19,6 +19,9 @@ pub(crate) const SCHEMA_VERSION: u32 = 1;
 /// The method that does nothing: the blurry picture as it is.
 pub(crate) const INPUT: &str = "input";
 
+/// The guided model with its default options: what a report is about.
+pub(crate) const GUIDED: &str = "guided";
+
 /// All that was measured in a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -37,9 +40,6 @@ pub(crate) struct Results {
     pub(crate) conditions: Vec<Condition>,
     /// One for each picture of each condition and each method; those that failed too.
     pub(crate) images: Vec<Image>,
-    /// Metrics of a whole set of pictures: FID, KID.
-    #[serde(default)]
-    pub(crate) sets: Vec<SetMetric>,
     /// What a method cannot do: the oracle of a blur that is not one kernel.
     #[serde(default)]
     pub(crate) not_applicable: Vec<NotApplicable>,
@@ -225,22 +225,6 @@ pub(crate) struct Image {
     pub(crate) seconds: f64,
     /// Why there are no metrics.
     pub(crate) error: Option<String>,
-}
-
-/// A number of all pictures of a condition together.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SetMetric {
-    /// [`Condition::id`].
-    pub(crate) condition: String,
-    /// [`Method::name`].
-    pub(crate) method: String,
-    /// A name in [`Results::metrics`].
-    pub(crate) metric: String,
-    /// The number.
-    pub(crate) value: f64,
-    /// Standard deviation over subsets (KID).
-    pub(crate) std: Option<f64>,
 }
 
 /// A condition that a method cannot be asked for.

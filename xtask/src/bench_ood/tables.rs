@@ -3,8 +3,10 @@
 use anyhow::{Context, Result};
 
 use super::numbers::{Style, metric_name, probability};
+use super::phrases::{conditions_of, shown_comparison, shown_method, unranked};
+use super::report;
 use super::results::Results;
-use super::statistics::{Analysis, ComparisonKind, Pooled};
+use super::statistics::{Analysis, Comparison, ComparisonKind, ConditionComparison, Pooled};
 
 /// A row for each picture and method.
 ///
@@ -54,39 +56,36 @@ pub(super) fn csv(results: &Results) -> Result<String> {
 /// The summary: a row for each method and metric.
 pub(super) fn summary(results: &Results, analysis: &Analysis) -> String {
     let mut text = String::from(
-        "| method | metric | gain in domain | gain out of domain | gap | out of domain |\n|---|---|---|---|---|---|\n",
+        "| method | metric | gain in domain | verdict in domain | gain out of domain | verdict out of domain | gap |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for (name, metric) in &results.metrics {
         let style = Style::of(metric);
+        let pool = |pool: &Option<Pooled>| {
+            pool.as_ref()
+                .map_or(["–".to_owned(), "–".to_owned()], |pool| {
+                    let gain = style.gain_with_interval(&pool.gain);
+                    let over = conditions_of(results, pool);
+                    [format!("{gain} over {over}"), pool.verdict.to_string()]
+                })
+        };
         for comparison in &analysis.comparisons {
             if comparison.metric != *name {
                 continue;
             }
-            let pool = |pool: &Option<Pooled>| {
-                pool.as_ref().map_or("–".to_owned(), |pool| {
-                    style.gain_with_interval(&pool.gain)
-                })
-            };
-            let label = match comparison.kind {
-                ComparisonKind::Gain => shown_method(results, &comparison.method),
-                ComparisonKind::Guidance => {
-                    format!("{} − {}", comparison.method, comparison.reference)
-                }
-            };
-            let verdict = comparison
-                .out_of_domain
-                .as_ref()
-                .map_or("–".to_owned(), |pool| pool.verdict.to_string());
+            let [inside, inside_verdict] = pool(&comparison.in_domain);
+            let [outside, outside_verdict] = pool(&comparison.out_of_domain);
             let gap = comparison
                 .gap
                 .map_or("–".to_owned(), |gap| style.gain_with_interval(&gap));
             text.push_str(&row(&[
-                &label,
+                &shown_comparison(results, comparison),
                 &metric_name(name),
-                &pool(&comparison.in_domain),
-                &pool(&comparison.out_of_domain),
+                &inside,
+                &inside_verdict,
+                &outside,
+                &outside_verdict,
                 &gap,
-                &verdict,
             ]));
         }
     }
@@ -101,19 +100,37 @@ pub(super) fn markdown(results: &Results, analysis: &Analysis) -> String {
         cell(&results.suite.description)
     );
     text.push_str(&format!(
-        "Gains are positive where the method is better than the blurry input, in every metric. Means over conditions with {:.0} % bootstrap \
-         intervals ({} resamples of photos, BCa); verdicts need the interval and Wilcoxon's test, Holm-corrected.\n\n## Summary\n\n",
+        "Gains are positive where the method is better, in every metric: better than the blurry input, and in rows `A − B` better than B. \
+         Means over conditions with {:.0} % bootstrap intervals ({} resamples of photos, BCa), which few photos make too narrow; verdicts \
+         need the interval and Wilcoxon's test, Holm-corrected. Rows whose means are over other conditions cannot be compared with each \
+         other.\n\n## Summary\n\n",
         100.0 * analysis.settings.coverage,
         analysis.settings.resamples
     ));
     text.push_str(&summary(results, analysis));
+    for repeat in &analysis.repeats {
+        text.push_str(&format!(
+            "\nNote: the domain {} has photos of {} and is in no mean over conditions.\n",
+            cell(&repeat.domain),
+            cell(&repeat.of)
+        ));
+    }
     for note in &results.notes {
         text.push_str(&format!("\nNote: {}\n", cell(note)));
     }
     for (name, metric) in &results.metrics {
+        let style = Style::of(metric);
+        let shown = cell(&metric_name(name));
+        for comparison in &analysis.comparisons {
+            if comparison.metric == *name && comparison.kind == ComparisonKind::Guidance {
+                let label = cell(&shown_comparison(results, comparison));
+                text.push_str(&format!("\n## {shown} by guidance: {label}\n\n"));
+                text.push_str(&comparison_table(results, comparison, style));
+            }
+        }
+        text.push_str(&worst(results, analysis, name, style));
         text.push_str(&format!(
-            "\n## {} by condition\n\n{}\n",
-            metric_name(name),
+            "\n## {shown} by condition\n\n{}\n",
             cell(&metric.protocol)
         ));
         for (index, condition) in results.conditions.iter().enumerate() {
@@ -126,23 +143,54 @@ pub(super) fn markdown(results: &Results, analysis: &Analysis) -> String {
             if let Some(protocol) = condition.protocols.get(name) {
                 text.push_str(&format!("{}\n\n", cell(protocol)));
             }
-            text.push_str(&condition_table(
-                results,
-                analysis,
-                index,
-                name,
-                Style::of(metric),
-            ));
+            text.push_str(&condition_table(results, analysis, index, name, style));
         }
     }
-    for set in &results.sets {
-        text.push_str(&format!(
-            "\n{} of {} on {}: {}\n",
-            metric_name(&set.metric),
-            cell(&set.method),
-            cell(&set.condition),
-            set.value
-        ));
+    text
+}
+
+/// A comparison in each of its conditions.
+fn comparison_table(results: &Results, comparison: &Comparison, style: Style<'_>) -> String {
+    let mut text = String::from("| condition | gain | p (Holm) | verdict |\n|---|---|---|---|\n");
+    for compared in &comparison.conditions {
+        let [gain, p, verdict] = compared_cells(compared, style);
+        let condition = &results.conditions[compared.condition].id;
+        text.push_str(&row(&[condition, &gain, &p, &verdict]));
+    }
+    text
+}
+
+fn compared_cells(compared: &ConditionComparison, style: Style<'_>) -> [String; 3] {
+    [
+        style.gain_with_interval(&compared.gain),
+        probability(compared.adjusted_p),
+        compared.verdict.to_string(),
+    ]
+}
+
+/// The pictures on which the method that the report is about gains least.
+fn worst(results: &Results, analysis: &Analysis, metric: &str, style: Style<'_>) -> String {
+    let Some(gain) = report::main_method(results)
+        .and_then(|method| analysis.comparison(ComparisonKind::Gain, method, metric))
+    else {
+        return String::new();
+    };
+    let mut text = format!(
+        "\n## Smallest gains of {} with {}\n\n| picture | condition | input | restored | gain |\n|---|---|---|---|---|\n",
+        cell(&metric_name(metric)),
+        cell(&shown_method(results, &gain.method))
+    );
+    for pair in gain.ranked().take(report::WORST) {
+        text.push_str(&row(&[
+            &pair.name,
+            &results.conditions[pair.condition].id,
+            &style.value(pair.reference),
+            &style.value(pair.value),
+            &style.gain(pair.gain),
+        ]));
+    }
+    if let Some(sentence) = unranked(results, gain) {
+        text.push_str(&format!("\n{}\n", cell(&sentence)));
     }
     text
 }
@@ -186,12 +234,8 @@ fn condition_table(
                     .iter()
                     .find(|row| row.condition == condition)
             });
-        let (gain, p, verdict) = compared.map_or(Default::default(), |compared| {
-            (
-                style.gain_with_interval(&compared.gain),
-                probability(compared.adjusted_p),
-                compared.verdict.to_string(),
-            )
+        let [gain, p, verdict] = compared.map_or(Default::default(), |compared| {
+            compared_cells(compared, style)
         });
         text.push_str(&row(&[
             &shown_method(results, &method.name),
@@ -202,12 +246,6 @@ fn condition_table(
         ]));
     }
     text
-}
-
-/// The name, with a mark on oracles.
-pub(super) fn shown_method(results: &Results, name: &str) -> String {
-    let is_oracle = results.method(name).is_some_and(|method| method.oracle);
-    format!("{name}{}", if is_oracle { " (oracle)" } else { "" })
 }
 
 fn row(cells: &[&str]) -> String {
@@ -263,12 +301,16 @@ mod tests {
                 image.method = "pl|ain<b>".into();
             }
         }
-        results.methods[2].matched_with = None;
+        results
+            .metrics
+            .insert("<b>".into(), results.metrics["lpips"].clone());
+        results.methods[2].matched_with = Some("pl|ain<b>".into());
         let text = markdown(&results, &analyse(&results, Settings::default()));
         for condition in &results.conditions {
             assert!(text.contains(&format!("### {}", condition.id)));
         }
-        assert!(text.contains("pl\\|ain&lt;b>") && !text.contains("<b>"));
+        assert!(text.contains("pl\\|ain&lt;b>") && text.contains("## &lt;B> by condition"));
+        assert!(!text.contains("<b>") && !text.contains("<B>"));
         assert!(text.contains("mean over images of PSNR on 8-bit RGB"));
         // Each row of a table has as many cells as its header.
         let cells = |line: &str| line.replace("\\|", "").matches('|').count();
@@ -282,5 +324,40 @@ mod tests {
                 assert_eq!(cells(line), header, "{line}");
             }
         }
+    }
+
+    #[test]
+    fn markdown_says_what_guidance_brings_and_which_pictures_are_worst() {
+        let mut results = fixture::two_domains();
+        for image in &mut results.images {
+            if image.method == "input" && image.condition == "photos/new" {
+                image.metrics.insert("psnr".into(), f64::INFINITY);
+            }
+        }
+        let text = markdown(&results, &analyse(&results, Settings::default()));
+        assert!(text.contains("## PSNR by guidance: guided − plain"));
+        assert!(text.contains("| photos/new | +0.25 dB [+0.25, +0.25] | &lt; 0.001 | better |"));
+        assert!(text.contains("| photos/known | +0.25 dB"));
+        assert!(text.contains(
+            "## Smallest gains of PSNR with guided\n\n| picture | condition | input | restored | gain |\n|---|---|---|---|---|\n\
+             | text-0 | text/new | 25.00 | 23.70 | −1.30 |\n"
+        ));
+        assert!(
+            text.contains(
+                "12 pictures. By PSNR of guided, worst first: photos-0 on photos/new (25.70 dB)"
+            ),
+            "{text}"
+        );
+        // A mean says over what it is.
+        let row = text
+            .lines()
+            .find(|line| line.starts_with("| guided | PSNR |"));
+        assert!(
+            row.unwrap().contains(" over 1 condition | better |")
+                && row
+                    .unwrap()
+                    .contains(" over 1 condition, without photos/new |"),
+            "{row:?}"
+        );
     }
 }

@@ -9,6 +9,8 @@ mod rows;
 mod severity;
 
 use anyhow::{Result, anyhow};
+use plotters::chart::MeshStyle;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -89,16 +91,31 @@ fn letters(colour: RGBColor) -> TextStyle<'static> {
     ("sans-serif", LETTERS).into_font().color(&colour)
 }
 
+/// Letters and lines that all plots have: no fine grid, axes that stay behind what is drawn.
+fn plain<'m, 'a, 'b, X: Ranged, Y: Ranged, B: DrawingBackend>(
+    mesh: &'m mut MeshStyle<'a, 'b, X, Y, B>,
+) -> &'m mut MeshStyle<'a, 'b, X, Y, B> {
+    mesh.axis_desc_style(letters(INK))
+        .label_style(letters(INK))
+        .axis_style(FAINT)
+        .bold_line_style(FAINT)
+        .light_line_style(TRANSPARENT)
+}
+
 fn anchored(colour: RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
     letters(colour).pos(Pos::new(horizontal, vertical))
 }
 
-/// A range that holds all finite values and `always`, with a margin on both sides.
+/// What lies beyond is drawn at the edge: differences of larger numbers overflow, and the ticks of such an axis never end.
+const LARGEST: f64 = 1e13;
+
+/// A finite range that holds `always` and all finite values up to [`LARGEST`], with a margin on both sides.
 fn range(values: impl IntoIterator<Item = f64>, always: Option<f64>) -> std::ops::Range<f64> {
     let (low, high) = values
         .into_iter()
         .chain(always)
         .filter(|value| value.is_finite())
+        .map(|value| value.clamp(-LARGEST, LARGEST))
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (low.min(value), high.max(value))
         });
@@ -106,6 +123,8 @@ fn range(values: impl IntoIterator<Item = f64>, always: Option<f64>) -> std::ops
         return -1.0..1.0;
     }
     let margin = if high > low { 0.06 * (high - low) } else { 0.5 };
+    // Ticks must differ as numbers.
+    let margin = margin.max(1e-6 * low.abs().max(high.abs()));
     low - margin..high + margin
 }
 
@@ -142,6 +161,13 @@ mod tests {
         assert_eq!(range([], None), -1.0..1.0);
         let found = range([2.0], None);
         assert!(found.start < 2.0 && 2.0 < found.end);
+        for values in [[1.75e308, -1.75e308], [f64::MAX; 2], [1e12, 1e12]] {
+            let found = range(values, Some(0.0));
+            assert!((found.end - found.start).is_finite() && found.start < found.end);
+            let found = range(values, None);
+            let step = 0.1 * (found.end - found.start);
+            assert!(found.end + step > found.end && found.start + step > found.start);
+        }
     }
 
     #[test]

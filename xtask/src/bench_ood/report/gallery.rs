@@ -68,10 +68,9 @@ pub(super) fn galleries(
     let Some(gain) = analysis.comparison(ComparisonKind::Gain, method, metric) else {
         return String::new();
     };
-    // Every case shows its layers; pairs are sorted, worst first.
+    // Every case shows its layers. Infinite gains have no order, and would be all that there is to see.
     let shown: Vec<&PairedGain> = gain
-        .pairs
-        .iter()
+        .ranked()
         .filter(|pair| {
             let condition = &results.conditions[pair.condition].id;
             let has = |method| {

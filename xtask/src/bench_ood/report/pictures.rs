@@ -1,5 +1,7 @@
 //! Pictures inside the page.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -44,16 +46,17 @@ impl<'a> Embedder<'a> {
     /// What cannot be read as a picture; no room left.
     pub(super) fn embed(&mut self, file: &Path) -> Result<Embedded> {
         let path = self.folder.join(file);
-        let bytes =
-            std::fs::read(&path).with_context(|| format!("cannot read {}", file.display()))?;
+        // First of all, because it refuses what is no regular file or too large.
         let photo = image_io::read(&path, &Limits::default())
-            .with_context(|| format!("cannot show {}", file.display()))?;
-        let kept = kind(&bytes)
-            .filter(|_| photo.width().max(photo.height()) <= LONGEST)
-            .map(|kind| (address(kind, &bytes), photo.width(), photo.height()))
-            .filter(|(address, ..)| address.len() <= self.share);
-        let (address, width, height) = match kept {
-            Some(kept) => kept,
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let as_it_is = if photo.width().max(photo.height()) <= LONGEST {
+            self.unchanged(&path)
+                .with_context(|| format!("cannot read {}", file.display()))?
+        } else {
+            None
+        };
+        let (address, width, height) = match as_it_is {
+            Some(address) => (address, photo.width(), photo.height()),
             None => self.compressed(&photo)?,
         };
         if address.len() > self.left {
@@ -65,6 +68,18 @@ impl<'a> Embedder<'a> {
             width,
             height,
         })
+    }
+
+    /// The file as it is, if browsers show it and it is within its share. No more than that is ever read.
+    fn unchanged(&self, path: &Path) -> std::io::Result<Option<String>> {
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(self.share as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(kind(&bytes)
+            .filter(|_| bytes.len() <= self.share)
+            .map(|kind| address(kind, &bytes))
+            .filter(|address| address.len() <= self.share))
     }
 
     fn compressed(&self, photo: &Photo) -> Result<(String, usize, usize)> {
@@ -162,6 +177,15 @@ mod tests {
         assert!(embedder.embed(Path::new("missing.png")).is_err());
         let error = embedder.embed(Path::new("b.png")).err().unwrap();
         assert!(error.to_string().contains("no room"), "{error:#}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_never_ends_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero.png")).unwrap();
+        let mut embedder = Embedder::new(folder.path(), 1, 400_000);
+        assert!(embedder.embed(Path::new("zero.png")).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) fn protocols(results: &Results) -> String {
         .iter()
         .map(|(name, metric)| {
             vec![
-                metric_name(name),
+                escape(&metric_name(name)),
                 escape(&metric.protocol),
                 if metric.higher_is_better {
                     "higher".to_owned()

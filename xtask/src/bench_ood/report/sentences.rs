@@ -1,15 +1,19 @@
 //! What the numbers say, in sentences. They are made from verdicts and say nothing that a verdict does not.
 
 use super::super::numbers::{Style, counted, metric_name};
-use super::super::results::{MethodKind, Results};
-use super::super::statistics::{Analysis, Comparison, ComparisonKind, Pooled, Verdict};
-use super::super::tables::shown_method;
+use super::super::phrases::{conditions_of, shown_method};
+use super::super::results::{GUIDED, MethodKind, Results};
+use super::super::statistics::{
+    Analysis, Comparison, ComparisonKind, ConditionComparison, GAP_PHOTOS, Pooled, Verdict,
+};
 
 /// The method that the report is about: the guided model, else the first model, else what was given.
-pub(super) fn main_method(results: &Results) -> Option<&str> {
+pub(in crate::bench_ood) fn main_method(results: &Results) -> Option<&str> {
     let methods = || results.methods.iter();
     methods()
         .find(|method| method.matched_with.is_some())
+        // A control that is not matched comes before it in the list.
+        .or_else(|| methods().find(|method| method.name == GUIDED))
         .or_else(|| methods().find(|method| method.kind == MethodKind::Model))
         .or_else(|| methods().find(|method| method.kind == MethodKind::Folder))
         .or_else(|| methods().find(|method| method.kind == MethodKind::Classical))
@@ -55,19 +59,34 @@ pub(super) fn summary(results: &Results, analysis: &Analysis) -> Vec<String> {
         );
     }
     sentences.extend(guided.iter().map(|gain| guidance(results, gain)));
-    let failed = results
-        .images
-        .iter()
-        .filter(|image| image.error.is_some())
-        .count();
-    if failed > 0 {
-        sentences.push(format!(
-            "{} could not be measured and {} missing from all numbers.",
-            counted(failed, "picture"),
-            if failed == 1 { "is" } else { "are" }
-        ));
-    }
+    sentences.extend(not_measured(results));
+    sentences.extend(analysis.repeats.iter().map(|repeat| {
+        format!(
+            "The domain {} has photos of {}: its rows are shown, and no mean over conditions, gap or correction counts them.",
+            repeat.domain, repeat.of
+        )
+    }));
     sentences
+}
+
+/// Failures of each method; the other methods keep their numbers for the same pictures.
+fn not_measured(results: &Results) -> impl Iterator<Item = String> {
+    results.methods.iter().filter_map(|method| {
+        let own = results
+            .images
+            .iter()
+            .filter(|image| image.method == method.name);
+        let (count, failed) = own.fold((0, 0), |(count, failed), image| {
+            (count + 1, failed + usize::from(image.error.is_some()))
+        });
+        (failed > 0).then(|| {
+            format!(
+                "{failed} of {} could not be measured with {}: its means and its comparisons are over the others.",
+                counted(count, "picture"),
+                shown_method(results, &method.name)
+            )
+        })
+    })
 }
 
 fn style<'a>(results: &'a Results, metric: &str) -> Option<Style<'a>> {
@@ -77,25 +96,12 @@ fn style<'a>(results: &'a Results, metric: &str) -> Option<Style<'a>> {
 fn pooled(results: &Results, gain: &Comparison, pool: &Pooled, place: &str) -> String {
     let number = style(results, &gain.metric)
         .map_or(String::new(), |style| style.gain_with_interval(&pool.gain));
-    let left_out = if pool.left_out.is_empty() {
-        String::new()
-    } else {
-        format!(", without {}", names(results, &pool.left_out))
-    };
     format!(
-        "{place} {number} over {} and {}{left_out}: {}",
-        counted(pool.conditions.len(), "condition"),
+        "{place} {number} over {} and {}: {}",
+        conditions_of(results, pool),
         counted(pool.photos, "photo"),
         pool.verdict
     )
-}
-
-fn names(results: &Results, conditions: &[usize]) -> String {
-    let names: Vec<&str> = conditions
-        .iter()
-        .map(|&condition| results.conditions[condition].id.as_str())
-        .collect();
-    names.join(", ")
 }
 
 fn overall(results: &Results, gain: &Comparison) -> String {
@@ -112,77 +118,103 @@ fn overall(results: &Results, gain: &Comparison) -> String {
         shown_method(results, &gain.method),
         parts.join("; ")
     );
-    if let (Some(gap), Some(style)) = (&gain.gap, style(results, &gain.metric)) {
-        let meaning = match gap.interval {
-            Some([low, _]) if low > 0.0 => "it gains less out of domain",
-            Some([_, high]) if high < 0.0 => "it gains more out of domain",
-            _ => "a difference is not established",
-        };
-        text.push_str(&format!(
-            " Generalisation gap {}: {meaning}.",
-            style.gain_with_interval(gap)
-        ));
-    }
+    text.extend(gap(results, gain));
     text
 }
 
-/// In which conditions it is better, and in which it does harm.
+/// The gap, or why there is none; nothing where only one side was measured.
+fn gap(results: &Results, gain: &Comparison) -> Option<String> {
+    let (inside, outside) = (gain.in_domain.as_ref()?, gain.out_of_domain.as_ref()?);
+    let Some(gap) = &gain.gap else {
+        return Some(format!(
+            " No generalisation gap is given: it needs {GAP_PHOTOS} photos on each side, there are {} in domain and {} out of domain.",
+            inside.photos, outside.photos
+        ));
+    };
+    let meaning = match gap.interval {
+        Some([low, _]) if low > 0.0 => "it gains less out of domain",
+        Some([_, high]) if high < 0.0 => "it gains more out of domain",
+        _ => "a difference is not established",
+    };
+    Some(format!(
+        " Generalisation gap {}: {meaning}.",
+        style(results, &gain.metric)?.gain_with_interval(gap)
+    ))
+}
+
+/// In which conditions it is better, in which it does harm, and where it loses without proof.
 fn failures(results: &Results, gain: &Comparison) -> Option<String> {
     let style = style(results, &gain.metric)?;
-    let of = |verdict: Verdict| -> Vec<usize> {
+    let of = |verdict: Verdict| -> Vec<&ConditionComparison> {
         gain.conditions
             .iter()
             .filter(|row| row.verdict == verdict)
-            .map(|row| row.condition)
             .collect()
     };
     let (better, worse) = (of(Verdict::Better), of(Verdict::Worse));
-    let (undecided, few) = (of(Verdict::Undecided), of(Verdict::TooFew));
+    let (few, repeated) = (of(Verdict::TooFew), of(Verdict::Repeated));
+    let judged = gain.conditions.len() - repeated.len();
     let mut text = format!(
-        "By condition, {} is better in {} of {}, worse in {}, undecided in {}.",
+        "By condition, {} is better in {} of {judged}, worse in {}, undecided in {}.",
         metric_name(&gain.metric),
         better.len(),
-        gain.conditions.len(),
         worse.len(),
-        undecided.len() + few.len(),
+        judged - better.len() - worse.len(),
     );
     if !few.is_empty() {
         text.push_str(&format!(
-            " {} of the undecided have too few pictures for any verdict.",
+            " {} of the undecided have too few photos for any verdict.",
             few.len()
         ));
     }
-    let row = |condition: usize| {
-        gain.conditions
-            .iter()
-            .find(|row| row.condition == condition)
-    };
+    let name = |row: &ConditionComparison| results.conditions[row.condition].id.as_str();
     let listed: Vec<String> = worse
         .iter()
-        .filter_map(|&condition| {
-            let row = row(condition)?;
-            Some(format!(
-                "{} ({})",
-                results.conditions[condition].id,
-                style.gain_with_interval(&row.gain)
-            ))
-        })
+        .map(|row| format!("{} ({})", name(row), style.gain_with_interval(&row.gain)))
         .collect();
     if !listed.is_empty() {
         text.push_str(&format!(" It does harm in {}.", listed.join(", ")));
     }
+    text.extend(unproven_losses(results, gain, style));
     let best = better
         .iter()
-        .filter_map(|&condition| row(condition))
         .max_by(|a, b| a.gain.value.total_cmp(&b.gain.value));
     if let Some(best) = best {
         text.push_str(&format!(
             " The largest gain is in {} ({}).",
-            results.conditions[best.condition].id,
+            name(best),
             style.gain_with_interval(&best.gain)
         ));
     }
     Some(text)
+}
+
+/// A loss is named also where few photos prove nothing; the largest first.
+fn unproven_losses(results: &Results, gain: &Comparison, style: Style<'_>) -> Option<String> {
+    let mut losses: Vec<&ConditionComparison> = gain
+        .conditions
+        .iter()
+        .filter(|row| row.gain.value < 0.0 && row.verdict != Verdict::Worse)
+        .collect();
+    losses.sort_by(|a, b| a.gain.value.total_cmp(&b.gain.value));
+    let listed: Vec<String> = losses
+        .iter()
+        .map(|row| {
+            format!(
+                "{} ({}, {} of {})",
+                results.conditions[row.condition].id,
+                style.gain_with_unit(row.gain.value),
+                row.counts[2],
+                counted(row.gain.count, "picture")
+            )
+        })
+        .collect();
+    (!listed.is_empty()).then(|| {
+        format!(
+            " It loses on average, not established: {}.",
+            listed.join(", ")
+        )
+    })
 }
 
 fn guidance(results: &Results, gain: &Comparison) -> String {
@@ -227,8 +259,15 @@ mod tests {
         );
         assert!(text.contains("it gains less out of domain"));
         assert!(text.contains(
-            "PSNR is better in 2 of 4, worse in 0, undecided in 2. 2 of the undecided have too few"
+            "PSNR is better in 2 of 3, worse in 0, undecided in 1. 1 of the undecided have too few"
         ));
+        assert!(
+            text.contains(
+                "It loses on average, not established: text/new (−1.10 dB, 5 of 5 pictures)."
+            ),
+            "{text}"
+        );
+        assert!(text.contains("The domain night has photos of photos"));
         assert!(
             text.contains(
                 "Guidance (guided against plain, trained alike), PSNR: in domain +0.25 dB"
@@ -241,7 +280,11 @@ mod tests {
     fn without_a_control_nothing_is_said_of_guidance() {
         let mut results = fixture::two_domains();
         results.methods[2].matched_with = None;
+        // The order of the benchmark: the control, then the guided model.
+        assert_eq!(results.methods[1].name, "plain");
+        assert_eq!(main_method(&results), Some("guided"));
         let text = said(&results);
+        assert!(text.contains("mean gain of guided over the blurry input"));
         assert!(text.contains("Nothing is said about the effect of guidance"));
         assert!(!text.contains("Guidance ("));
     }
@@ -259,5 +302,37 @@ mod tests {
             "{}",
             said(&results)
         );
+    }
+
+    #[test]
+    fn failures_are_counted_for_their_method() {
+        let mut results = fixture::two_domains();
+        let image = results
+            .images
+            .iter_mut()
+            .find(|image| image.method == "plain")
+            .unwrap();
+        image.metrics.clear();
+        image.error = Some("out of memory".into());
+        let text = said(&results);
+        assert!(
+            text.contains("1 of 35 pictures could not be measured with plain: its means"),
+            "{text}"
+        );
+        assert!(!text.contains("measured with guided"));
+    }
+
+    #[test]
+    fn a_gap_from_few_photos_is_not_given() {
+        let mut results = fixture::two_domains();
+        results
+            .images
+            .retain(|image| image.condition != "photos/known" || image.name == "photos-1");
+        let text = said(&results);
+        assert!(
+            text.contains("it needs 10 photos on each side, there are 1 in domain and 17 out of"),
+            "{text}"
+        );
+        assert!(!text.contains("Generalisation gap"));
     }
 }

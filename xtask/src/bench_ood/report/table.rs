@@ -1,13 +1,11 @@
 //! Tables of the page.
 
 use super::super::numbers::{Style, counted, metric_name, probability};
+use super::super::phrases::{conditions_of, shown_comparison, shown_method, unranked};
 use super::super::results::Results;
 use super::super::statistics::{Analysis, ComparisonKind, Pooled, Verdict};
-use super::super::tables::shown_method;
+use super::WORST;
 use super::escape::escape;
-
-/// How many of the worst pictures are listed.
-const WORST: usize = 10;
 
 /// A table that can be scrolled sideways on a phone. Cells are HTML already.
 pub(super) fn table(caption: &str, header: &[&str], rows: &[Vec<String>]) -> String {
@@ -38,7 +36,7 @@ fn verdict(verdict: Verdict) -> String {
     let class = match verdict {
         Verdict::Better => "better",
         Verdict::Worse => "worse",
-        Verdict::Undecided | Verdict::TooFew => "undecided",
+        Verdict::Undecided | Verdict::TooFew | Verdict::Repeated => "undecided",
     };
     format!("<span class=\"verdict {class}\">{verdict}</span>")
 }
@@ -59,8 +57,9 @@ pub(super) fn summary(results: &Results, analysis: &Analysis, kind: ComparisonKi
         let pool = |pool: &Option<Pooled>| {
             pool.as_ref().map_or("–".to_owned(), |pool| {
                 format!(
-                    "{}<br>{}",
+                    "{}<br><small>{}</small><br>{}",
                     escape(&style.gain_with_interval(&pool.gain)),
+                    escape(&conditions_of(results, pool)),
                     verdict(pool.verdict)
                 )
             })
@@ -70,12 +69,8 @@ pub(super) fn summary(results: &Results, analysis: &Analysis, kind: ComparisonKi
             .iter()
             .filter(|other| other.kind == kind && other.metric == metric)
             .map(|other| {
-                let label = match kind {
-                    ComparisonKind::Gain => shown_method(results, &other.method),
-                    ComparisonKind::Guidance => format!("{} − {}", other.method, other.reference),
-                };
                 vec![
-                    escape(&label),
+                    escape(&shown_comparison(results, other)),
                     pool(&other.in_domain),
                     pool(&other.out_of_domain),
                     other.gap.map_or("–".to_owned(), |gap| {
@@ -144,7 +139,7 @@ pub(super) fn condition(results: &Results, analysis: &Analysis, index: usize) ->
                             gain.counts[1],
                             gain.counts[2],
                             missing(gain.missing),
-                            escape(&probability(gain.p)),
+                            escape(&probability(gain.test.map(|test| test.p))),
                             escape(&probability(gain.adjusted_p)),
                             verdict(gain.verdict)
                         )
@@ -164,23 +159,6 @@ pub(super) fn condition(results: &Results, analysis: &Analysis, index: usize) ->
         if let Some(protocol) = about.protocols.get(metric) {
             html.push_str(&format!("<p><small>{}</small></p>\n", escape(protocol)));
         }
-    }
-    let sets: Vec<Vec<String>> = results
-        .sets
-        .iter()
-        .filter(|set| set.condition == about.id)
-        .map(|set| {
-            let deviation = set.std.map_or(String::new(), |std| format!(" ± {std:.4}"));
-            vec![
-                escape(&set.method),
-                metric_name(&set.metric),
-                format!("{:.4}{deviation}", set.value),
-            ]
-        })
-        .collect();
-    if !sets.is_empty() {
-        let caption = format!("Metrics of the whole set {}", about.id);
-        html.push_str(&table(&caption, &["method", "metric", "value"], &sets));
     }
     for entry in results
         .not_applicable
@@ -205,8 +183,7 @@ pub(super) fn worst(results: &Results, analysis: &Analysis, method: &str) -> Str
             continue;
         };
         let rows: Vec<Vec<String>> = gain
-            .pairs
-            .iter()
+            .ranked()
             .take(WORST)
             .map(|pair| {
                 vec![
@@ -223,6 +200,9 @@ pub(super) fn worst(results: &Results, analysis: &Analysis, method: &str) -> Str
             &["picture", "condition", "input", "restored", "gain"],
             &rows,
         ));
+        if let Some(sentence) = unranked(results, gain) {
+            html.push_str(&format!("<p><small>{}</small></p>\n", escape(&sentence)));
+        }
     }
     html
 }

@@ -3,6 +3,7 @@ mod webdriver;
 
 use super::*;
 use crate::bench_ood::fixture;
+use crate::bench_ood::results::{Checkpoint, Image};
 use crate::bench_ood::statistics::{Settings, analyse};
 
 fn page(results: &Results, folder: &Path) -> String {
@@ -55,6 +56,9 @@ fn hostile_names_stay_text() {
     results.provenance.command = evil.into();
     results.notes = vec![evil.into()];
     results.metrics.get_mut("psnr").unwrap().protocol = evil.into();
+    results
+        .metrics
+        .insert(evil.into(), results.metrics["lpips"].clone());
     for condition in &mut results.conditions {
         condition.name.push_str(evil);
     }
@@ -78,7 +82,8 @@ fn hostile_names_stay_text() {
         rename(&mut picture.name);
     }
     let page = page(&results, folder.path());
-    assert!(!page.contains("<script>alert") && !page.contains("<img src=x"));
+    let lower = page.to_lowercase();
+    assert!(!lower.contains("<script>alert") && !lower.contains("<img src=x"));
     assert_eq!(page.matches("<script").count(), 1);
     assert!(page.contains("class=\"case\""));
 }
@@ -109,4 +114,80 @@ fn a_picture_that_cannot_be_read_is_said_in_its_place() {
     std::fs::remove_file(folder.path().join(missing)).unwrap();
     let page = page(&results, folder.path());
     assert!(page.contains("class=\"problem\"") && page.contains("cannot read pictures"));
+}
+
+#[test]
+fn what_a_user_gave_is_drawn_before_oracles_and_what_is_not_drawn_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut results = fixture::whole_run(folder.path());
+    let checkpoint = |name: &str| {
+        Some(Checkpoint {
+            name: name.into(),
+            sha256: name.into(),
+            parameters: 5,
+        })
+    };
+    for method in &mut results.methods {
+        if method.name.starts_with("guided") {
+            method.checkpoint = checkpoint("guided");
+        }
+    }
+    let mut larger = results.methods[4].clone();
+    larger.name = "larger".into();
+    larger.matched_with = None;
+    larger.checkpoint = checkpoint("larger");
+    let copies: Vec<Image> = results
+        .images
+        .iter()
+        .filter(|image| image.method == "guided")
+        .map(|image| Image {
+            method: "larger".into(),
+            ..image.clone()
+        })
+        .collect();
+    results.images.extend(copies);
+    results.methods.push(larger);
+    let (drawn, rest) = plotted(&results);
+    assert_eq!(drawn, ["guided", "unguided", "larger", "wiener"]);
+    assert_eq!(
+        rest,
+        [
+            "richardson-lucy",
+            "guided-average",
+            "guided-sample-4",
+            "guided-sample-16"
+        ]
+    );
+    let page = page(&results, folder.path());
+    let said = "Not drawn, for want of room: richardson-lucy, guided-average, guided-sample-4, guided-sample-16;";
+    assert_eq!(page.matches(said).count(), 2);
+}
+
+#[test]
+fn the_page_says_over_what_means_are_and_what_has_no_rank_or_scale() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = fixture::whole_run(folder.path());
+    let page = page(&results, folder.path());
+    assert!(page.contains("maps are not comparable with each other"));
+    assert!(page.contains("<small>11 conditions, without photos/sharp</small>"));
+    assert!(page.contains("Out of domain, mean over "));
+    assert!(page.contains("about 90 % of cases with 12 photos"));
+    // The input of `sharp` equals the truth: an infinite loss that is no worst picture.
+    assert!(page.contains("12 pictures. By PSNR of guided, worst first: "));
+    let worst = page.split("id=\"worst\"").nth(1).unwrap();
+    let table = worst.split("</table>").next().unwrap();
+    assert!(!table.contains("photos/sharp") && !table.contains('∞'));
+}
+
+#[test]
+fn numbers_beyond_all_axes_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut results = fixture::two_domains();
+    for (index, image) in results.images.iter_mut().enumerate() {
+        if image.method == "guided" {
+            let sign = if index % 2 == 0 { 1.0 } else { -1.0 };
+            image.metrics.insert("psnr".into(), sign * 1.75e308);
+        }
+    }
+    assert!(page(&results, folder.path()).contains("</html>"));
 }

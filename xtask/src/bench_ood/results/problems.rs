@@ -5,6 +5,9 @@ use std::path::{Component, Path};
 
 use super::{PictureKind, Results};
 
+/// No metric gives a larger finite number; sums of such numbers would overflow.
+const LARGEST_VALUE: f64 = 1e12;
+
 /// One line for each problem.
 pub(super) fn of(results: &Results) -> Vec<String> {
     let mut problems = Vec::new();
@@ -63,9 +66,6 @@ pub(super) fn of(results: &Results) -> Vec<String> {
         let what = format!("image {}", image.name);
         place(&what, &image.condition, Some(&image.method));
     }
-    for set in &results.sets {
-        place("sets", &set.condition, Some(&set.method));
-    }
     for entry in &results.not_applicable {
         place("not_applicable", &entry.condition, Some(&entry.method));
     }
@@ -73,6 +73,7 @@ pub(super) fn of(results: &Results) -> Vec<String> {
         let what = format!("picture {}", picture.file.display());
         place(&what, &picture.condition, picture.method.as_deref());
     }
+    metrics(results, &mut problems);
     images(results, &mut problems);
     pictures(results, &mut problems);
     problems
@@ -95,6 +96,20 @@ fn unique<'a>(
     seen
 }
 
+/// Names are put into tables, headings and plots.
+fn metrics(results: &Results, problems: &mut Vec<String>) {
+    let is_plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
+    for name in results.metrics.keys() {
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            problems.push(format!(
+                "metric {name:?}: the name must have lower-case letters, digits, `-` and `_`"
+            ));
+        }
+    }
+}
+
 fn images(results: &Results, problems: &mut Vec<String>) {
     let mut seen = HashSet::new();
     for image in &results.images {
@@ -108,20 +123,17 @@ fn images(results: &Results, problems: &mut Vec<String>) {
         if !(image.seconds.is_finite() && image.seconds >= 0.0) {
             problems.push(format!("image {of}: seconds = {}", image.seconds));
         }
-        for metric in image.metrics.keys() {
+        for (metric, &value) in &image.metrics {
             if !results.metrics.contains_key(metric) {
                 problems.push(format!(
                     "image {of}: {metric} is no metric of these results"
                 ));
             }
-        }
-    }
-    for set in &results.sets {
-        if !results.metrics.contains_key(&set.metric) {
-            problems.push(format!(
-                "sets: {} is no metric of these results",
-                set.metric
-            ));
+            if value.is_finite() && value.abs() > LARGEST_VALUE {
+                problems.push(format!(
+                    "image {of}: {metric} = {value:e} (at most {LARGEST_VALUE:e}, or \"inf\")"
+                ));
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ fn infinity_survives_the_file() {
 #[test]
 fn every_digit_survives_the_file() {
     let mut results = small();
-    for value in [0.1 + 0.2, 1.0 / 3.0, 5e-324, f64::MAX] {
+    for value in [0.1 + 0.2, 1.0 / 3.0, 5e-324, -1e12] {
         results.images[1].metrics.insert("psnr".into(), value);
         let read = Results::parse(results.to_json().unwrap().as_bytes()).unwrap();
         assert_eq!(read.images[1].metrics["psnr"].to_bits(), value.to_bits());
@@ -121,4 +121,22 @@ fn an_image_is_measured_or_failed_and_there_once() {
     results.check().unwrap();
     results.images.push(results.images[0].clone());
     assert!(format!("{:#}", results.check().unwrap_err()).contains("is there twice"));
+}
+
+#[test]
+fn names_and_values_of_metrics_that_no_metric_has_are_refused() {
+    for name in ["", "PSNR", "a b", "<img src=x>", "a|b"] {
+        let mut results = small();
+        results
+            .metrics
+            .insert(name.into(), results.metrics["psnr"].clone());
+        let error = format!("{:#}", results.check().unwrap_err());
+        assert!(error.contains(&format!("metric {name:?}")), "{error}");
+    }
+    for value in [1.75e308, f64::MAX, -1.1e12] {
+        let mut results = small();
+        results.images[1].metrics.insert("psnr".into(), value);
+        let error = format!("{:#}", results.check().unwrap_err());
+        assert!(error.contains("at most 1e12"), "{error}");
+    }
 }

@@ -1,13 +1,12 @@
 //! All that is said about a run.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 
 use super::bootstrap::{Estimate, Observation, Settings, estimate};
+use super::conditions::{self, ConditionComparison};
+use super::family::{Family, Repeat};
 use super::pairs::{PairedGain, Table};
-use super::verdict::Verdict;
-use super::{holm, wilcoxon};
+use super::pools::{self, Pooled};
 use crate::bench_ood::results::{INPUT, Results};
 
 /// Means and comparisons of a run.
@@ -18,6 +17,8 @@ pub(crate) struct Analysis {
     pub(crate) levels: Vec<Level>,
     /// Each method with the input, each guided model with its control.
     pub(crate) comparisons: Vec<Comparison>,
+    /// Domains that are in no pool and no correction, because their photos are those of another domain.
+    pub(crate) repeats: Vec<Repeat>,
 }
 
 /// The mean of a metric over the pictures of a condition.
@@ -61,51 +62,16 @@ pub(crate) struct Comparison {
     pub(crate) in_domain: Option<Pooled>,
     /// Over the conditions out of domain.
     pub(crate) out_of_domain: Option<Pooled>,
-    /// Gain in domain minus gain out of domain.
+    /// Gain in domain minus gain out of domain; only where both have [`super::GAP_PHOTOS`].
     pub(crate) gap: Option<Estimate>,
     /// Every pair, worst gain first.
     pub(crate) pairs: Vec<PairedGain>,
 }
 
-/// A comparison in one condition.
-pub(crate) struct ConditionComparison {
-    /// Index into the conditions.
-    pub(crate) condition: usize,
-    /// Mean gain.
-    pub(crate) gain: Estimate,
-    /// Pictures on which the method is better, equal, worse.
-    pub(crate) counts: [usize; 3],
-    /// Pictures of the condition that one of the two has no value for.
-    pub(crate) missing: usize,
-    /// Of Wilcoxon's test; `None` when all differences are 0.
-    pub(crate) p: Option<f64>,
-    /// Corrected over the conditions.
-    pub(crate) adjusted_p: Option<f64>,
-    /// What may be said.
-    pub(crate) verdict: Verdict,
-}
-
-/// A comparison over several conditions.
-pub(crate) struct Pooled {
-    /// Indices of the conditions.
-    pub(crate) conditions: Vec<usize>,
-    /// Indices of conditions whose mean is infinite.
-    pub(crate) left_out: Vec<usize>,
-    /// Number of photos, which are the sample.
-    pub(crate) photos: usize,
-    /// Mean over the conditions of their mean gains.
-    pub(crate) gain: Estimate,
-    /// Of Wilcoxon's test on the mean gain of each photo.
-    pub(crate) p: Option<f64>,
-    /// Corrected over in domain and out of domain.
-    pub(crate) adjusted_p: Option<f64>,
-    /// What may be said.
-    pub(crate) verdict: Verdict,
-}
-
 /// Computes everything that is said about a run. The same results and settings give the same numbers on any number of threads.
 pub(crate) fn analyse(results: &Results, settings: Settings) -> Analysis {
     let table = Table::new(results);
+    let family = Family::new(results);
     let metrics: Vec<&str> = results.metrics.keys().map(String::as_str).collect();
     let by_method: Vec<(&str, &str)> = results
         .methods
@@ -132,13 +98,45 @@ pub(crate) fn analyse(results: &Results, settings: Settings) -> Analysis {
     let comparisons = asked
         .par_iter()
         .filter_map(|&((kind, method, reference), metric)| {
-            compare(results, &table, (kind, method, reference), metric, settings)
+            compare(
+                (results, &table, &family),
+                (kind, method, reference),
+                metric,
+                settings,
+            )
         })
         .collect();
     Analysis {
         settings,
         levels,
         comparisons,
+        repeats: family.repeats,
+    }
+}
+
+impl Comparison {
+    /// Pairs whose gain is a finite number, worst first.
+    pub(crate) fn ranked(&self) -> impl Iterator<Item = &PairedGain> {
+        self.pairs.iter().filter(|pair| pair.gain.is_finite())
+    }
+
+    /// Pairs whose gain is infinite, because one of the two equals the truth. Gains cannot order them, the method's own values can: the
+    /// worst first.
+    pub(crate) fn unranked(&self, higher_is_better: bool) -> Vec<&PairedGain> {
+        let mut pairs: Vec<&PairedGain> = self
+            .pairs
+            .iter()
+            .filter(|pair| pair.gain.is_infinite())
+            .collect();
+        pairs.sort_by(|a, b| {
+            let rising = a.value.total_cmp(&b.value);
+            if higher_is_better {
+                rising
+            } else {
+                rising.reverse()
+            }
+        });
+        pairs
     }
 }
 
@@ -199,7 +197,7 @@ fn levels(
 }
 
 /// Coefficients: `total` spread evenly over some conditions.
-fn only(results: &Results, conditions: &[usize], total: f64) -> Vec<f64> {
+pub(super) fn only(results: &Results, conditions: &[usize], total: f64) -> Vec<f64> {
     let mut coefficients = vec![0.0; results.conditions.len()];
     for &condition in conditions {
         coefficients[condition] = total / conditions.len() as f64;
@@ -208,44 +206,23 @@ fn only(results: &Results, conditions: &[usize], total: f64) -> Vec<f64> {
 }
 
 fn compare(
-    results: &Results,
-    table: &Table<'_>,
+    (results, table, family): (&Results, &Table<'_>, &Family),
     (kind, method, reference): (ComparisonKind, &str, &str),
     metric: &str,
     settings: Settings,
 ) -> Option<Comparison> {
     let mut pairs = table.pairs(method, reference, metric);
     let observations: Vec<Observation> = pairs.iter().map(PairedGain::observation).collect();
-    let conditions = by_condition(results, table, &observations, settings);
+    let conditions = conditions::compare((results, table, family), &observations, settings);
     if conditions.is_empty() {
         return None;
     }
-    let pool = |in_domain: bool| {
-        pooled(
-            results,
-            table,
-            &observations,
-            &conditions,
-            in_domain,
-            settings,
-        )
-    };
-    let (mut inside, mut outside) = (pool(true), pool(false));
-    correct_pools([&mut inside, &mut outside]);
-    let gap = match (&inside, &outside) {
-        (Some(inside), Some(outside)) => {
-            let mut coefficients = only(results, &inside.conditions, 1.0);
-            for (coefficient, other) in
-                coefficients
-                    .iter_mut()
-                    .zip(only(results, &outside.conditions, -1.0))
-            {
-                *coefficient += other;
-            }
-            estimate(&observations, &table.strata, &coefficients, settings)
-        }
-        _ => None,
-    };
+    let pools = pools::compare(
+        (results, table, family),
+        &observations,
+        &conditions,
+        settings,
+    );
     pairs.sort_by(|a, b| a.gain.total_cmp(&b.gain));
     Some(Comparison {
         kind,
@@ -253,129 +230,9 @@ fn compare(
         reference: reference.to_owned(),
         metric: metric.to_owned(),
         conditions,
-        in_domain: inside,
-        out_of_domain: outside,
-        gap,
+        in_domain: pools.in_domain,
+        out_of_domain: pools.out_of_domain,
+        gap: pools.gap,
         pairs,
     })
-}
-
-fn by_condition(
-    results: &Results,
-    table: &Table<'_>,
-    observations: &[Observation],
-    settings: Settings,
-) -> Vec<ConditionComparison> {
-    let mut rows = Vec::new();
-    for (condition, about) in results.conditions.iter().enumerate() {
-        let own: Vec<Observation> = observations
-            .iter()
-            .filter(|other| other.condition == condition)
-            .copied()
-            .collect();
-        let Some(gain) = estimate(
-            &own,
-            &table.strata,
-            &only(results, &[condition], 1.0),
-            settings,
-        ) else {
-            continue;
-        };
-        // Pictures of one photo in one condition (frames of a scene) are one value in the test.
-        let photos = photo_means(&own, &only(results, &[condition], 1.0));
-        let count = |ordering| {
-            own.iter()
-                .filter(|other| other.value.partial_cmp(&0.0) == Some(ordering))
-                .count()
-        };
-        rows.push(ConditionComparison {
-            condition,
-            gain,
-            counts: [
-                count(std::cmp::Ordering::Greater),
-                count(std::cmp::Ordering::Equal),
-                count(std::cmp::Ordering::Less),
-            ],
-            missing: about.pairs.saturating_sub(own.len()),
-            p: wilcoxon::two_sided(&photos),
-            adjusted_p: None,
-            verdict: Verdict::of(&gain, None, wilcoxon::least(photos.len())),
-        });
-    }
-    let adjusted = holm::adjust(&rows.iter().map(|row| row.p).collect::<Vec<_>>());
-    let tests = rows.iter().filter(|row| row.p.is_some()).count().max(1);
-    for (row, adjusted) in rows.iter_mut().zip(adjusted) {
-        row.adjusted_p = adjusted;
-        // The best that Holm leaves to a condition that is not first in line is a little more; this is the first's.
-        let least = wilcoxon::least(row.counts.iter().sum()) * tests as f64;
-        row.verdict = Verdict::of(&row.gain, adjusted, least);
-    }
-    rows
-}
-
-/// For each photo the mean over its conditions, weighted by `coefficients`.
-fn photo_means(observations: &[Observation], coefficients: &[f64]) -> Vec<f64> {
-    let mut sums: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-    for observation in observations {
-        let weight = coefficients[observation.condition];
-        if weight != 0.0 {
-            let sum = sums.entry(observation.photo).or_default();
-            sum.0 += weight * observation.value;
-            sum.1 += weight;
-        }
-    }
-    sums.into_values()
-        .map(|(sum, weight)| sum / weight)
-        .collect()
-}
-
-fn pooled(
-    results: &Results,
-    table: &Table<'_>,
-    observations: &[Observation],
-    rows: &[ConditionComparison],
-    in_domain: bool,
-    settings: Settings,
-) -> Option<Pooled> {
-    let (conditions, left_out): (Vec<usize>, Vec<usize>) = rows
-        .iter()
-        .filter(|row| results.conditions[row.condition].in_domain == in_domain)
-        .map(|row| (row.condition, row.gain.value.is_finite()))
-        .fold(Default::default(), |mut parts, (condition, is_finite)| {
-            if is_finite {
-                parts.0.push(condition);
-            } else {
-                parts.1.push(condition);
-            }
-            parts
-        });
-    let coefficients = only(results, &conditions, 1.0);
-    // Without a condition the sum is empty and means nothing.
-    let gain = (!conditions.is_empty())
-        .then(|| estimate(observations, &table.strata, &coefficients, settings))??;
-    let photos = photo_means(observations, &coefficients);
-    Some(Pooled {
-        conditions,
-        left_out,
-        photos: photos.len(),
-        gain,
-        p: wilcoxon::two_sided(&photos),
-        adjusted_p: None,
-        verdict: Verdict::of(&gain, None, wilcoxon::least(photos.len())),
-    })
-}
-
-fn correct_pools(mut pools: [&mut Option<Pooled>; 2]) {
-    let p: Vec<Option<f64>> = pools
-        .iter()
-        .map(|pool| pool.as_ref().and_then(|pool| pool.p))
-        .collect();
-    let tests = p.iter().flatten().count().max(1);
-    for (pool, adjusted) in pools.iter_mut().zip(holm::adjust(&p)) {
-        if let Some(pool) = pool {
-            pool.adjusted_p = adjusted;
-            let least = wilcoxon::least(pool.photos) * tests as f64;
-            pool.verdict = Verdict::of(&pool.gain, adjusted, least);
-        }
-    }
 }

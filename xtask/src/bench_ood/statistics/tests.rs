@@ -3,6 +3,8 @@ mod golden;
 mod runs;
 
 use super::bootstrap::{Observation, Settings, estimate};
+use super::verdict::Verdict;
+use super::wilcoxon;
 
 fn one_condition(values: &[f64]) -> Vec<Observation> {
     values
@@ -93,5 +95,32 @@ fn pictures_of_one_photo_are_not_independent() {
     let pooled = pooled.interval.unwrap();
     for (pooled, alone) in pooled.iter().zip(alone) {
         assert!((pooled - alone).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn mean_and_ranks_that_point_apart_are_no_verdict() {
+    // Eight large gains and 42 small losses: nearly every resample has a gain, and the ranks are those of the losses.
+    let values: Vec<f64> = (0..50)
+        .map(|photo| match photo {
+            0..8 => 300.0 + f64::from(photo),
+            _ => -0.01 * f64::from(photo),
+        })
+        .collect();
+    for sign in [1.0, -1.0] {
+        let values: Vec<f64> = values.iter().map(|value| sign * value).collect();
+        let gain = estimate(
+            &one_condition(&values),
+            &[0; 50],
+            &[1.0],
+            Settings::default(),
+        )
+        .unwrap();
+        let [low, high] = gain.interval.unwrap();
+        assert!(low * high > 0.0, "{low} {high}");
+        let test = wilcoxon::two_sided(&values).unwrap();
+        assert!(test.p < 0.05, "{}", test.p);
+        let verdict = Verdict::of(&gain, Some((test.p, test.direction)), 1e-9);
+        assert_eq!(verdict, Verdict::Undecided);
     }
 }

@@ -1,5 +1,6 @@
 //! One word for a comparison.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::bootstrap::Estimate;
@@ -16,22 +17,25 @@ pub(crate) enum Verdict {
     Worse,
     /// Neither can be said.
     Undecided,
-    /// Neither could be said whatever the numbers were: so few pictures among so many conditions reach no such p.
+    /// Neither could be said whatever the numbers were: so few photos among so many conditions reach no such p.
     TooFew,
+    /// Not asked: the photos are those of another domain, where they are judged.
+    Repeated,
 }
 
 impl Verdict {
-    /// Of a gain, where positive is better. `least` is the smallest adjusted p that so many pictures could have reached.
-    pub(super) fn of(gain: &Estimate, adjusted_p: Option<f64>, least: f64) -> Self {
-        // An interval that touches 0 does not leave it out.
-        let sign = match gain.interval {
-            Some([low, _]) if low > 0.0 => Self::Better,
-            Some([_, high]) if high < 0.0 => Self::Worse,
-            _ => Self::Undecided,
+    /// Of a gain, where positive is better. `test` is the adjusted p and the direction of the test, `least` the smallest adjusted p
+    /// that so many photos could have reached.
+    pub(super) fn of(gain: &Estimate, test: Option<(f64, Ordering)>, least: f64) -> Self {
+        let direction = match test {
+            Some((p, direction)) if p <= LEVEL => direction,
+            _ if least > LEVEL => return Self::TooFew,
+            _ => return Self::Undecided,
         };
-        match adjusted_p {
-            Some(p) if p <= LEVEL => sign,
-            _ if least > LEVEL => Self::TooFew,
+        // An interval that touches 0 does not leave it out. Mean and ranks may point apart: one large loss among small gains.
+        match (gain.interval, direction) {
+            (Some([low, _]), Ordering::Greater) if low > 0.0 => Self::Better,
+            (Some([_, high]), Ordering::Less) if high < 0.0 => Self::Worse,
             _ => Self::Undecided,
         }
     }
@@ -43,13 +47,16 @@ impl fmt::Display for Verdict {
             Self::Better => "better",
             Self::Worse => "worse",
             Self::Undecided => "undecided",
-            Self::TooFew => "undecided (too few pictures)",
+            Self::TooFew => "undecided (too few photos)",
+            Self::Repeated => "not judged (photos of another domain)",
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+
     use super::*;
 
     fn gain(low: f64, high: f64) -> Estimate {
@@ -63,23 +70,23 @@ mod tests {
     #[test]
     fn nothing_is_better_whose_interval_touches_zero() {
         assert_eq!(
-            Verdict::of(&gain(0.0, 1.0), Some(1e-9), 1e-9),
+            Verdict::of(&gain(0.0, 1.0), Some((1e-9, Greater)), 1e-9),
             Verdict::Undecided
         );
         assert_eq!(
-            Verdict::of(&gain(-1.0, -0.0), Some(1e-9), 1e-9),
+            Verdict::of(&gain(-1.0, -0.0), Some((1e-9, Less)), 1e-9),
             Verdict::Undecided
         );
         assert_eq!(
-            Verdict::of(&gain(-0.1, 1.0), Some(1e-9), 1e-9),
+            Verdict::of(&gain(-0.1, 1.0), Some((1e-9, Greater)), 1e-9),
             Verdict::Undecided
         );
         assert_eq!(
-            Verdict::of(&gain(0.1, 1.0), Some(0.05), 1e-9),
+            Verdict::of(&gain(0.1, 1.0), Some((0.05, Greater)), 1e-9),
             Verdict::Better
         );
         assert_eq!(
-            Verdict::of(&gain(-1.0, -0.1), Some(0.05), 1e-9),
+            Verdict::of(&gain(-1.0, -0.1), Some((0.05, Less)), 1e-9),
             Verdict::Worse
         );
     }
@@ -87,12 +94,12 @@ mod tests {
     #[test]
     fn nothing_is_better_whose_test_disagrees() {
         assert_eq!(
-            Verdict::of(&gain(0.1, 1.0), Some(0.050_001), 0.01),
+            Verdict::of(&gain(0.1, 1.0), Some((0.050_001, Greater)), 0.01),
             Verdict::Undecided
         );
         assert_eq!(Verdict::of(&gain(0.1, 1.0), None, 0.01), Verdict::Undecided);
         assert_eq!(
-            Verdict::of(&gain(0.1, 1.0), Some(0.5), 0.5),
+            Verdict::of(&gain(0.1, 1.0), Some((0.5, Greater)), 0.5),
             Verdict::TooFew
         );
         let without = Estimate {
@@ -101,8 +108,24 @@ mod tests {
             count: 1,
         };
         assert_eq!(
-            Verdict::of(&without, Some(0.001), 0.0001),
+            Verdict::of(&without, Some((0.001, Greater)), 0.0001),
             Verdict::Undecided
         );
+    }
+
+    #[test]
+    fn nothing_is_better_where_the_ranks_point_the_other_way() {
+        for direction in [Less, Equal] {
+            assert_eq!(
+                Verdict::of(&gain(0.1, 1.0), Some((1e-9, direction)), 1e-9),
+                Verdict::Undecided
+            );
+        }
+        for direction in [Greater, Equal] {
+            assert_eq!(
+                Verdict::of(&gain(-1.0, -0.1), Some((1e-9, direction)), 1e-9),
+                Verdict::Undecided
+            );
+        }
     }
 }

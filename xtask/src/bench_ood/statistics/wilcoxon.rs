@@ -1,17 +1,29 @@
 //! Wilcoxon's signed-rank test (Wilcoxon 1945), two-sided.
 
+use std::cmp::Ordering;
+
 use super::normal;
+
+/// What the test found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Test {
+    /// The two-sided p-value.
+    pub(crate) p: f64,
+    /// The sum of the positive ranks beside its mean without a difference: `Greater` speaks for positive differences. It need not
+    /// be the sign of their mean, which a single large difference can turn.
+    pub(super) direction: Ordering,
+}
 
 /// Up to so many non-zero differences the distribution is computed, not approximated.
 const EXACT: usize = 50;
 
-/// The p-value of the hypothesis that the differences are symmetric around 0. Zeros are dropped; equal sizes share their ranks.
+/// The test of the hypothesis that the differences are symmetric around 0. Zeros are dropped; equal sizes share their ranks.
 /// `None` without a non-zero difference, and for differences that are no numbers.
 ///
 /// Infinite differences are the largest and tie with each other. Exact up to 50 non-zero differences: every assignment of
 /// signs to the ranks found is equally likely under the hypothesis, with ties as well. Above, the normal approximation with the
 /// corrections for ties and for continuity (Hollander & Wolfe 1999, section 3.1).
-pub(super) fn two_sided(differences: &[f64]) -> Option<f64> {
+pub(super) fn two_sided(differences: &[f64]) -> Option<Test> {
     if differences.iter().any(|difference| difference.is_nan()) {
         return None;
     }
@@ -31,11 +43,13 @@ pub(super) fn two_sided(differences: &[f64]) -> Option<f64> {
         .filter(|(difference, _)| **difference > 0.0)
         .map(|(_, rank)| rank)
         .sum();
-    Some(if differences.len() <= EXACT {
+    let p = if differences.len() <= EXACT {
         exact(&ranks, positive)
     } else {
         approximate(&ranks, positive)
-    })
+    };
+    let direction = (2 * positive).cmp(&ranks.iter().sum());
+    Some(Test { p, direction })
 }
 
 /// The smallest p-value that `count` non-zero differences without ties can give: all of one sign.
@@ -103,39 +117,52 @@ fn approximate(ranks: &[u64], positive: u64) -> f64 {
 mod tests {
     use super::*;
 
+    fn p(differences: &[f64]) -> Option<f64> {
+        two_sided(differences).map(|test| test.p)
+    }
+
+    #[test]
+    fn the_direction_is_that_of_the_ranks_not_of_the_mean() {
+        let direction = |differences: &[f64]| two_sided(differences).unwrap().direction;
+        assert_eq!(direction(&[1.0, 2.0, 3.0]), Ordering::Greater);
+        assert_eq!(direction(&[-1.0, -2.0, 3.0]), Ordering::Equal);
+        assert_eq!(direction(&[-1.0, -2.0, -3.0, 100.0]), Ordering::Less);
+        assert_eq!(direction(&[0.5; 60]), Ordering::Greater);
+    }
+
     #[test]
     fn all_of_one_sign_has_the_least_p() {
         for count in 1..=20 {
             let differences: Vec<f64> = (1..=count).map(f64::from).collect();
-            let p = two_sided(&differences).unwrap();
-            assert!((p - least(count as usize)).abs() < 1e-15, "{count}: {p}");
+            let least_p = p(&differences).unwrap();
+            assert!(
+                (least_p - least(count as usize)).abs() < 1e-15,
+                "{count}: {least_p}"
+            );
             let negative: Vec<f64> = differences.iter().map(|x| -x).collect();
-            assert_eq!(two_sided(&negative), Some(p));
+            assert_eq!(p(&negative), Some(least_p));
         }
     }
 
     #[test]
     fn a_table_of_three_by_hand() {
         // Eight assignments of signs to ranks 1, 2, 3: sums 0 1 2 3 3 4 5 6.
-        assert_eq!(two_sided(&[1.0, 2.0, 3.0]), Some(0.25));
-        assert_eq!(two_sided(&[-1.0, 2.0, 3.0]), Some(0.5));
-        assert_eq!(two_sided(&[1.0, -2.0, 3.0]), Some(0.75));
-        assert_eq!(two_sided(&[1.0, 2.0, -3.0]), Some(1.0));
+        assert_eq!(p(&[1.0, 2.0, 3.0]), Some(0.25));
+        assert_eq!(p(&[-1.0, 2.0, 3.0]), Some(0.5));
+        assert_eq!(p(&[1.0, -2.0, 3.0]), Some(0.75));
+        assert_eq!(p(&[1.0, 2.0, -3.0]), Some(1.0));
         // Ranks 1.5, 1.5, 3: sums 0 1.5 1.5 3 3 4.5 4.5 6.
-        assert_eq!(two_sided(&[1.0, -1.0, 3.0]), Some(0.75));
+        assert_eq!(p(&[1.0, -1.0, 3.0]), Some(0.75));
     }
 
     #[test]
     fn zeros_count_for_nothing_and_infinity_ranks_first() {
-        assert_eq!(two_sided(&[0.0, 0.0]), None);
-        assert_eq!(two_sided(&[]), None);
-        assert_eq!(two_sided(&[1.0, f64::NAN]), None);
-        assert_eq!(two_sided(&[0.0, 1.0, -2.0, 3.0, -0.0]), Some(0.75));
-        assert_eq!(
-            two_sided(&[1.0, 2.0, f64::NEG_INFINITY]),
-            two_sided(&[1.0, 2.0, -3.0])
-        );
-        assert_eq!(two_sided(&[f64::INFINITY; 6]), Some(least(6)));
+        assert_eq!(p(&[0.0, 0.0]), None);
+        assert_eq!(p(&[]), None);
+        assert_eq!(p(&[1.0, f64::NAN]), None);
+        assert_eq!(p(&[0.0, 1.0, -2.0, 3.0, -0.0]), Some(0.75));
+        assert_eq!(p(&[1.0, 2.0, f64::NEG_INFINITY]), p(&[1.0, 2.0, -3.0]));
+        assert_eq!(p(&[f64::INFINITY; 6]), Some(least(6)));
     }
 
     #[test]

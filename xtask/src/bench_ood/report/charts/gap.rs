@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Chart, FAINT, INK, PALETTE, PAPER, anchored, css, draw, letters, range, tick};
+use super::{Chart, INK, PALETTE, PAPER, anchored, css, draw, plain, range, tick};
 use crate::bench_ood::numbers::{Style, metric_name};
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, Comparison, ComparisonKind};
@@ -45,19 +45,16 @@ pub(crate) fn gap(results: &Results, analysis: &Analysis, metric: &str) -> Resul
             .margin_top(4)
             .set_label_area_size(LabelAreaPosition::Bottom, 40)
             .build_cartesian_2d(across.clone(), rows.len() as f64..0.0)?;
-        chart
-            .configure_mesh()
-            .disable_y_mesh()
-            .disable_y_axis()
-            .x_labels(6)
-            .x_label_formatter(&tick(across.end - across.start))
-            .x_desc(format!("gain of {} {}", metric_name(metric), about.unit))
-            .axis_desc_style(letters(INK))
-            .label_style(letters(INK))
-            .axis_style(FAINT)
-            .bold_line_style(FAINT)
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        plain(
+            chart
+                .configure_mesh()
+                .disable_y_mesh()
+                .disable_y_axis()
+                .x_labels(6)
+                .x_label_formatter(&tick(across.end - across.start))
+                .x_desc(format!("gain of {} {}", metric_name(metric), about.unit)),
+        )
+        .draw()?;
         chart.draw_series([PathElement::new(
             vec![(0.0, 0.0), (0.0, rows.len() as f64)],
             INK,
@@ -68,8 +65,9 @@ pub(crate) fn gap(results: &Results, analysis: &Analysis, metric: &str) -> Resul
             };
             let y = place as f64 + 0.68;
             let clamp = |value: f64| value.clamp(across.start, across.end);
+            let (inside_at, outside_at) = ((clamp(inside.value), y), (clamp(outside.value), y));
             chart.draw_series([PathElement::new(
-                vec![(inside.value, y), (outside.value, y)],
+                vec![inside_at, outside_at],
                 INK.stroke_width(1),
             )])?;
             for (gain, colour, shift) in [
@@ -83,14 +81,10 @@ pub(crate) fn gap(results: &Results, analysis: &Analysis, metric: &str) -> Resul
                     )])?;
                 }
             }
-            chart.draw_series([Circle::new((inside.value, y), 4, inside_colour.filled())])?;
+            chart.draw_series([Circle::new(inside_at, 4, inside_colour.filled())])?;
             // Hollow, so that the two differ without colour.
-            chart.draw_series([Circle::new((outside.value, y), 4, PAPER.filled())])?;
-            chart.draw_series([Circle::new(
-                (outside.value, y),
-                4,
-                outside_colour.stroke_width(2),
-            )])?;
+            chart.draw_series([Circle::new(outside_at, 4, PAPER.filled())])?;
+            chart.draw_series([Circle::new(outside_at, 4, outside_colour.stroke_width(2))])?;
             let label = format!("{}: gap {}", row.method, style.gain_with_interval(&gap));
             chart.draw_series([EmptyElement::at((across.start, place as f64 + 0.28))
                 + Text::new(label, (2, 0), anchored(INK, HPos::Left, VPos::Center))])?;

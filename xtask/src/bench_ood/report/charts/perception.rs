@@ -6,7 +6,8 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Chart, FAINT, INK, anchored, colour, draw, legend, letters, range, tick};
+use super::{Chart, INK, PALETTE, anchored, colour, draw, legend, plain, range, tick};
+use crate::bench_ood::numbers::counted;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::Analysis;
 
@@ -41,20 +42,21 @@ pub(crate) fn perception(
             .set_label_area_size(LabelAreaPosition::Bottom, 36)
             .set_label_area_size(LabelAreaPosition::Left, 48)
             .build_cartesian_2d(across.clone(), up.clone())?;
-        chart
-            .configure_mesh()
-            .x_labels(5)
-            .y_labels(6)
-            .x_label_formatter(&tick(across.end - across.start))
-            .y_label_formatter(&tick(up.end - up.start))
-            .x_desc("LPIPS (left: looks closer)")
-            .y_desc("PSNR in dB")
-            .axis_desc_style(letters(INK))
-            .label_style(letters(INK))
-            .axis_style(FAINT)
-            .bold_line_style(FAINT)
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        plain(
+            chart
+                .configure_mesh()
+                .x_labels(5)
+                .y_labels(6)
+                .x_label_formatter(&tick(across.end - across.start))
+                .y_label_formatter(&tick(up.end - up.start))
+                .x_desc("LPIPS (left: looks closer)")
+                .y_desc("PSNR in dB"),
+        )
+        .draw()?;
+        let place = |lpips: f64, psnr: f64| {
+            let right = lpips.clamp(across.start, across.end);
+            (right, psnr.clamp(up.start, up.end))
+        };
         let mut curves: BTreeMap<&str, Vec<(u32, f64, f64)>> = BTreeMap::new();
         for point in &points {
             if let Some((curve, steps)) = point.curve {
@@ -66,12 +68,21 @@ pub(crate) fn perception(
         }
         for mut curve in curves.into_values() {
             curve.sort_by_key(|point| point.0);
-            let line = curve.iter().map(|&(_, lpips, psnr)| (lpips, psnr));
+            let line = curve.iter().map(|&(_, lpips, psnr)| place(lpips, psnr));
             chart.draw_series(LineSeries::new(line, INK.stroke_width(1)))?;
         }
         for (index, point) in points.iter().enumerate() {
-            let at = (point.lpips, point.psnr);
-            chart.draw_series([Circle::new(at, 4, colour(index).filled())])?;
+            let at = place(point.lpips, point.psnr);
+            let colour = colour(index);
+            match shape(index) {
+                0 => chart.draw_series([Circle::new(at, 4, colour.filled())])?,
+                1 => chart.draw_series([TriangleMarker::new(at, 5, colour.filled())])?,
+                2 => {
+                    let square = Rectangle::new([(-4, -4), (4, 4)], colour.filled());
+                    chart.draw_series([EmptyElement::at(at) + square])?
+                }
+                _ => chart.draw_series([Cross::new(at, 4, colour.stroke_width(2))])?,
+            };
             if let Some((_, steps)) = point.curve {
                 chart.draw_series([EmptyElement::at(at)
                     + Text::new(
@@ -93,14 +104,34 @@ pub(crate) fn perception(
         .map(|point| format!("{} {:.2} dB, {:.4}", point.method, point.psnr, point.lpips))
         .collect();
     Ok(Some(Chart {
-        title: place.to_owned(),
+        title: format!("{place}, mean over {}", counted(conditions, "condition")),
         description: format!(
-            "PSNR and LPIPS as means over {conditions} conditions: {}. Numbers at points are steps.",
+            "PSNR and LPIPS as means over {}: {}. Numbers at points are steps.",
+            counted(conditions, "condition"),
             numbers.join("; ")
         ),
         svg,
-        legend: legend(&names),
+        legend: marked_legend(&names),
     }))
+}
+
+/// Shapes of the marks, as the legend writes them; when the colours are used up, the next shape begins, so that no two of 32 methods
+/// look alike.
+const SHAPES: [&str; 4] = ["●", "▲", "■", "✕"];
+
+fn shape(index: usize) -> usize {
+    (index / PALETTE.len()) % SHAPES.len()
+}
+
+/// With the shape before a name where colours alone would not do.
+fn marked_legend(names: &[&str]) -> Vec<(String, String)> {
+    let mut legend = legend(names);
+    if names.len() > PALETTE.len() {
+        for (index, (name, _)) in legend.iter_mut().enumerate() {
+            name.insert_str(0, &format!("{} ", SHAPES[shape(index)]));
+        }
+    }
+    legend
 }
 
 fn points<'a>(
@@ -153,4 +184,21 @@ fn points<'a>(
         })
         .collect();
     (points, conditions.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_one_colour_differ_in_shape() {
+        let names: Vec<String> = (0..32).map(|index| format!("m{index}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut seen = std::collections::HashSet::new();
+        for (name, colour) in marked_legend(&names) {
+            let shape = name.split(' ').next().unwrap().to_owned();
+            assert!(seen.insert((shape, colour)), "{name}");
+        }
+        assert_eq!(marked_legend(&names[..8])[0].0, "m0");
+    }
 }

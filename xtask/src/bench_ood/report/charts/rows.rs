@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Chart, FAINT, INK, LETTERS, anchored, colour, draw, legend, letters, range, tick};
+use super::{Chart, INK, LETTERS, anchored, colour, draw, legend, plain, range, tick};
 use crate::bench_ood::numbers::metric_name;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, ConditionComparison};
@@ -72,22 +72,19 @@ pub(crate) fn gain_rows(
         } else {
             format!(" in {}", about.unit)
         };
-        chart
-            .configure_mesh()
-            .disable_y_mesh()
-            .disable_y_axis()
-            .x_labels(5)
-            .x_label_formatter(&tick(across.end - across.start))
-            .x_desc(format!(
-                "gain of {}{unit} (right: better)",
-                metric_name(metric)
-            ))
-            .axis_desc_style(letters(INK))
-            .label_style(letters(INK))
-            .axis_style(FAINT)
-            .bold_line_style(FAINT)
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        plain(
+            chart
+                .configure_mesh()
+                .disable_y_mesh()
+                .disable_y_axis()
+                .x_labels(5)
+                .x_label_formatter(&tick(across.end - across.start))
+                .x_desc(format!(
+                    "gain of {}{unit} (right: better)",
+                    metric_name(metric)
+                )),
+        )
+        .draw()?;
         chart.draw_series([PathElement::new(
             vec![(0.0, 0.0), (0.0, conditions.len() as f64)],
             INK,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{Chart, FAINT, INK, colour, draw, legend, letters, range, tick};
+use super::{Chart, INK, colour, draw, legend, plain, range, tick};
 use crate::bench_ood::numbers::metric_name;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, Estimate};
@@ -87,29 +87,26 @@ fn one(
             .set_label_area_size(LabelAreaPosition::Bottom, 34)
             .set_label_area_size(LabelAreaPosition::Left, 46)
             .build_cartesian_2d(0.7..5.3, up.clone())?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .x_labels(5)
-            .y_labels(5)
-            .x_label_formatter(&|value| format!("{value:.0}"))
-            .y_label_formatter(&tick(up.end - up.start))
-            .x_desc("severity")
-            .y_desc(format!("gain {}", about.unit))
-            .axis_desc_style(letters(INK))
-            .label_style(letters(INK))
-            .axis_style(FAINT)
-            .bold_line_style(FAINT)
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        plain(
+            chart
+                .configure_mesh()
+                .disable_x_mesh()
+                .x_labels(5)
+                .y_labels(5)
+                .x_label_formatter(&|value| format!("{value:.0}"))
+                .y_label_formatter(&tick(up.end - up.start))
+                .x_desc("severity")
+                .y_desc(format!("gain {}", about.unit)),
+        )
+        .draw()?;
         chart.draw_series([PathElement::new(vec![(0.7, 0.0), (5.3, 0.0)], INK)])?;
         for (index, line) in lines.iter().enumerate() {
             let colour = colour(index);
+            let clamp = |value: f64| value.clamp(up.start, up.end);
             // Intervals side by side, not on top of each other.
             let aside = 0.07 * (index as f64 - 0.5 * (lines.len() - 1) as f64);
             for (severity, gain) in line {
                 if let Some([low, high]) = gain.interval {
-                    let clamp = |value: f64| value.clamp(up.start, up.end);
                     chart.draw_series([PathElement::new(
                         vec![
                             (severity + aside, clamp(low)),
@@ -121,7 +118,7 @@ fn one(
             }
             let points: Vec<(f64, f64)> = line
                 .iter()
-                .map(|(severity, gain)| (severity + aside, gain.value))
+                .map(|(severity, gain)| (severity + aside, clamp(gain.value)))
                 .collect();
             chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
             chart.draw_series(

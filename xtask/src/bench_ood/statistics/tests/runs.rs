@@ -23,20 +23,24 @@ fn gains_tests_and_verdicts_are_those_that_were_put_in() {
         assert!((found - expected).abs() < 1e-9, "{means:?}");
     }
     let verdicts: Vec<Verdict> = gain.conditions.iter().map(|row| row.verdict).collect();
-    // Six pictures reach 2 / 2^6 at best, twice Holm's factor: nothing can be said of them.
+    // The six photos of the night are judged among the photos; five pages reach 2 / 2^5 at best.
     assert_eq!(
         verdicts,
         [
             Verdict::Better,
             Verdict::Better,
-            Verdict::TooFew,
+            Verdict::Repeated,
             Verdict::TooFew
         ]
     );
     let row = &gain.conditions[0];
     assert_eq!(row.counts, [12, 0, 0]);
-    assert!((row.p.unwrap() - 2.0 / 4096.0).abs() < 1e-15);
-    assert!((row.adjusted_p.unwrap() - 4.0 * 2.0 / 4096.0).abs() < 1e-15);
+    assert!((row.test.unwrap().p - 2.0 / 4096.0).abs() < 1e-15);
+    // Holm counts the two conditions that can reach a verdict.
+    assert!((row.adjusted_p.unwrap() - 2.0 * 2.0 / 4096.0).abs() < 1e-15);
+    assert_eq!(gain.conditions[2].adjusted_p, None);
+    assert_eq!(gain.conditions[3].adjusted_p, None);
+    assert!(gain.conditions[3].test.is_some());
     // A lower LPIPS is a gain.
     let lpips = analysis
         .comparison(ComparisonKind::Gain, "plain", "lpips")
@@ -55,8 +59,9 @@ fn the_gap_is_the_difference_of_the_pools() {
     let inside = gain.in_domain.as_ref().unwrap();
     let outside = gain.out_of_domain.as_ref().unwrap();
     assert_eq!((inside.photos, outside.photos), (12, 17));
-    // Each condition counts once, whatever its number of pictures.
-    assert!((outside.gain.value - (1.0 + 0.7 - 1.35) / 3.0).abs() < 1e-9);
+    // Each condition counts once, whatever its number of pictures; the night, whose photos are counted already, not at all.
+    assert_eq!(outside.conditions, [1, 3]);
+    assert!((outside.gain.value - (1.0 - 1.35) / 2.0).abs() < 1e-9);
     let gap = gain.gap.unwrap();
     assert!((gap.value - (inside.gain.value - outside.gain.value)).abs() < 1e-12);
     let [low, high] = gap.interval.unwrap();
@@ -132,7 +137,7 @@ fn equal_images_are_a_rule_of_their_own() {
     let row = guided.conditions.last().unwrap();
     assert_eq!(row.counts, [0, 6, 6]);
     // Six negative differences, six zeros that are dropped.
-    assert!((row.p.unwrap() - 2.0 / 64.0).abs() < 1e-15);
+    assert!((row.test.unwrap().p - 2.0 / 64.0).abs() < 1e-15);
 }
 
 #[test]
@@ -169,11 +174,70 @@ fn any_number_of_threads_gives_the_same_numbers() {
             let rows = gain
                 .conditions
                 .iter()
-                .map(|row| (row.gain, row.p))
+                .map(|row| (row.gain, row.test))
                 .collect::<Vec<_>>();
             (gain.method.clone(), gain.metric.clone(), rows, gain.gap)
         };
         analysis.comparisons.iter().map(of).collect::<Vec<_>>()
     };
     assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn verdicts_count_photos_not_pictures() {
+    // Twelve pictures of four photos.
+    let mut results = fixture::two_domains();
+    for image in &mut results.images {
+        if image.condition == "photos/new" {
+            let number: usize = image.name["photos-".len()..].parse().unwrap();
+            image.photo = format!("scenes/{}", number % 4);
+        }
+    }
+    let analysis = analysis(&results);
+    let row = &analysis
+        .comparison(ComparisonKind::Gain, "plain", "psnr")
+        .unwrap()
+        .conditions[1];
+    assert_eq!(
+        (row.gain.count, row.photos, row.verdict),
+        (12, 4, Verdict::TooFew)
+    );
+}
+
+#[test]
+fn a_gap_needs_ten_photos_on_each_side() {
+    for (photos, is_given) in [(9, false), (10, true)] {
+        let mut results = fixture::two_domains();
+        results.images.retain(|image| {
+            let number: usize = image.name.rsplit_once('-').unwrap().1.parse().unwrap();
+            image.condition != "photos/known" || number < photos
+        });
+        let analysis = analysis(&results);
+        let gain = analysis
+            .comparison(ComparisonKind::Gain, "plain", "psnr")
+            .unwrap();
+        assert_eq!(gain.in_domain.as_ref().unwrap().photos, photos);
+        assert_eq!(gain.gap.is_some(), is_given, "{photos}");
+    }
+}
+
+#[test]
+fn infinite_gains_are_ordered_by_the_values_of_the_method() {
+    let mut results = fixture::two_domains();
+    for image in &mut results.images {
+        if image.method == "input" && image.condition == "photos/new" {
+            image.metrics.insert("psnr".into(), f64::INFINITY);
+        }
+    }
+    let analysis = analysis(&results);
+    let gain = analysis
+        .comparison(ComparisonKind::Gain, "plain", "psnr")
+        .unwrap();
+    assert_eq!(gain.pairs[0].gain, f64::NEG_INFINITY);
+    assert_eq!(gain.ranked().next().unwrap().name, "text-0");
+    assert_eq!(gain.ranked().count(), 35 - 12);
+    let unranked: Vec<f64> = gain.unranked(true).iter().map(|pair| pair.value).collect();
+    assert_eq!(unranked.len(), 12);
+    assert!(unranked.is_sorted());
+    assert_eq!(gain.unranked(false)[0].value, unranked[11]);
 }
