@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::orientation;
 use crate::photo::{BitDepth, ColorModel, Photo, PhotoInfo};
 use crate::samples::{Channel, Planes, Sample, divide_by_alpha, to_planes};
-use crate::source::{load, open, recognise};
+use crate::source::{load, open_within, recognise};
 
 /// Most bytes that the PNG decoder may take for metadata (which may be compressed) and rows in the making.
 const MAX_WORKING_BYTES: u64 = 256 << 20;
@@ -56,7 +56,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo> {
 /// As [`read`], as far as the header shows them.
 pub fn image_size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
     let context = Context { path, limits };
-    let (file, format) = open(path)?;
+    // The decoder of JPEG reads the whole file.
+    let (file, format, _) = open_within(path, limits)?;
     let size = context.guarded(format, || {
         let reader = BufReader::new(file);
         match format {

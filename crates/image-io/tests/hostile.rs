@@ -173,11 +173,16 @@ fn limits_count() {
             "{name}: {error}"
         );
         let path = folder().join(name);
-        let error = read(&path, &limits(1 << 20, 500)).unwrap_err();
-        assert!(
-            matches!(error, Error::TooMuchMemory { limit: 500, .. }),
-            "{name}: {error}"
-        );
+        let small = limits(1 << 20, 500);
+        for error in [
+            read(&path, &small).unwrap_err(),
+            image_size(&path, &small).unwrap_err(),
+        ] {
+            assert!(
+                matches!(error, Error::TooMuchMemory { limit: 500, .. }),
+                "{name}: {error}"
+            );
+        }
     }
 }
 
