@@ -234,6 +234,33 @@ fn every_truncation_is_an_error() {
 }
 
 #[test]
+fn a_chunk_of_webp_ends_inside_the_file() {
+    // Of a photo, of metadata behind it, of the colour profile before it, and of a frame and what is in it.
+    for (name, kind) in [
+        ("lossy.webp", b"VP8 "),
+        ("lossless.webp", b"VP8L"),
+        ("lossy-alpha.webp", b"ALPH"),
+        ("orientation6.webp", b"EXIF"),
+        ("profile.webp", b"ICCP"),
+        ("animated.webp", b"ANMF"),
+        ("animated.webp", b"VP8L"),
+    ] {
+        let good = golden(name);
+        let Some(at) = good.windows(4).position(|window| window == kind) else {
+            panic!("{name} has no such chunk");
+        };
+        let mut bytes = good.clone();
+        bytes[at + 4..at + 8].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+        let error = file_error("photo.webp", &bytes);
+        assert!(matches!(error, Error::Truncated { .. }), "{name}: {error}");
+        // What follows the container belongs to nobody.
+        let mut longer = good;
+        longer.extend(b"trailing bytes");
+        assert!(decode(&longer, &Limits::default()).is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn files_of_other_kinds_are_named() {
     for (bytes, words) in [
         (b"Dear Sir,\nplease find attached".as_slice(), "text"),
