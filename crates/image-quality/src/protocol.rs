@@ -91,7 +91,8 @@ impl SsimKernel {
 pub struct MetricProtocol {
     /// Name to report beside the numbers.
     pub name: String,
-    /// Values are multiplied by this before rounding; the peak of PSNR and the `L` of SSIM.
+    /// Values are multiplied by this before rounding; the peak of PSNR and the `L` of SSIM. With [`Rounding::Whole`] a whole
+    /// number from 255 upwards.
     pub data_range: f64,
     /// Rounding before comparison.
     pub rounding: Rounding,
@@ -184,6 +185,20 @@ impl MetricProtocol {
                     requirement: "finite and greater than 0",
                 });
             }
+        }
+        let range = self.data_range;
+        // Of fewer levels than a file has, rounding would leave a picture in two colours; of a range between whole numbers
+        // white would not be white.
+        if self.rounding == Rounding::Whole
+            && range.is_finite()
+            && range > 0.0
+            && (range < 255.0 || range.fract() != 0.0)
+        {
+            problems.push(Problem {
+                field: "data_range",
+                value: range,
+                requirement: "a whole number from 255 upwards where values are rounded to whole numbers",
+            });
         }
         let window = self.kernel.window;
         if !(3..=101).contains(&window) || window.is_multiple_of(2) {

@@ -221,6 +221,27 @@ fn bad_input_is_refused() {
             panic!("must be refused")
         };
         assert_eq!(problems.len(), 5);
+        for data_range in [1.0, 100.0, 254.0, 255.5] {
+            let coarse = MetricProtocol {
+                data_range,
+                ..protocol.clone()
+            };
+            let error = metric(good.view(), good.view(), &coarse).expect_err("too coarse");
+            assert!(
+                error.to_string().contains("data_range = "),
+                "{data_range}: {error}"
+            );
+            let fine = MetricProtocol {
+                rounding: Rounding::None,
+                ..coarse
+            };
+            metric(good.view(), good.view(), &fine).expect("not rounded");
+        }
+        let wide = MetricProtocol {
+            data_range: 65_535.0,
+            ..protocol.clone()
+        };
+        metric(good.view(), good.view(), &wide).expect("16 bits");
     }
     let small = picture(1, 40, 10);
     assert_eq!(
