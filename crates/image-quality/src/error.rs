@@ -32,7 +32,7 @@ pub struct Problem {
     /// Name of the field, as it is written in JSON or TOML.
     pub field: &'static str,
     /// The value that was given.
-    pub value: f64,
+    pub value: String,
     /// What the value must be.
     pub requirement: &'static str,
 }

@@ -1,10 +1,17 @@
 //! Kernel inception distance: Binkowski, Sutherland, Arbel & Gretton, "Demystifying MMD GANs", ICLR 2018,
 //! arXiv 1801.01401.
 
+use std::fmt;
+
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+/// Of the polynomial kernel.
+const DEGREE: i32 = 3;
+const OFFSET: f64 = 1.0;
 
 /// Mean and spread of the squared maximum mean discrepancy over subsets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,6 +20,57 @@ pub struct Kid {
     pub mean: f64,
     /// Standard deviation over the subsets, divided by their number.
     pub standard_deviation: f64,
+    /// How the number was made, to report beside it.
+    pub protocol: KidProtocol,
+}
+
+/// Subsets and kernel of a [`Kid`]. It describes what was done and cannot be chosen beyond the arguments of [`kid()`];
+/// what the features are is said by [`PerceptualProtocol::kid`](crate::PerceptualProtocol::kid).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KidProtocol {
+    /// Number of pairs of subsets.
+    pub subsets: usize,
+    /// Images in each subset.
+    pub size: usize,
+    /// From which the subsets are drawn.
+    pub seed: u64,
+    /// Degree of the polynomial kernel `(gamma x . y + offset)^degree`.
+    pub degree: i32,
+    /// 1 divided by the number of features.
+    pub gamma: f64,
+    /// The constant of the kernel.
+    pub offset: f64,
+}
+
+impl KidProtocol {
+    fn new(subsets: usize, size: usize, seed: u64, features: usize) -> Self {
+        Self {
+            subsets,
+            size,
+            seed,
+            degree: DEGREE,
+            gamma: 1.0 / features as f64,
+            offset: OFFSET,
+        }
+    }
+}
+
+impl fmt::Display for KidProtocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            subsets,
+            size,
+            seed,
+            degree,
+            gamma,
+            offset,
+        } = self;
+        write!(
+            formatter,
+            "{subsets} subsets of {size} images, seed {seed}, kernel ({gamma} x . y + {offset})^{degree}"
+        )
+    }
 }
 
 /// The squared maximum mean discrepancy of two sets of features with the kernel `k(x, y) = (x . y / D + 1)^3`:
@@ -51,6 +109,7 @@ pub fn kid(
         }
     }
     check_sets(&a, &b, size)?;
+    let protocol = KidProtocol::new(subsets, size, seed, a.ncols());
     let (a, b) = (a.mapv(f64::from), b.mapv(f64::from));
     let values: Vec<f64> = (0..subsets)
         .into_par_iter()
@@ -69,6 +128,7 @@ pub fn kid(
     Ok(Kid {
         mean,
         standard_deviation: (squares / subsets as f64).sqrt(),
+        protocol,
     })
 }
 
@@ -84,7 +144,8 @@ fn unbiased(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
 
 fn kernel(x: &Array2<f64>, y: &Array2<f64>) -> Array2<f64> {
     let features = x.ncols() as f64;
-    x.dot(&y.t()).mapv_into(|v| (v / features + 1.0).powi(3))
+    x.dot(&y.t())
+        .mapv_into(|v| (v / features + OFFSET).powi(DEGREE))
 }
 
 fn check_sets(a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, least: usize) -> Result<()> {

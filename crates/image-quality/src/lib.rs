@@ -17,7 +17,7 @@ mod ssim;
 
 pub use cause::Cause;
 pub use error::{Error, Mismatch, Problem, Result, Which};
-pub use kid::{Kid, kid, squared_mmd};
+pub use kid::{Kid, KidProtocol, kid, squared_mmd};
 #[cfg(feature = "torch")]
 pub use learned::{Backbone, Dists, FeatureStatistics, Inception, Lpips, frechet_distance};
 pub use niqe::Niqe;

@@ -106,7 +106,7 @@ pub struct MetricProtocol {
     pub averaging: Averaging,
     /// Window and constants of SSIM.
     pub kernel: SsimKernel,
-    /// Which way is better, for both metrics.
+    /// Which way is better, for both metrics: more. Written beside the numbers for those who read them.
     pub direction: Direction,
 }
 
@@ -181,7 +181,7 @@ impl MetricProtocol {
             if !(value.is_finite() && value > 0.0) {
                 problems.push(Problem {
                     field,
-                    value,
+                    value: value.to_string(),
                     requirement: "finite and greater than 0",
                 });
             }
@@ -196,17 +196,23 @@ impl MetricProtocol {
         {
             problems.push(Problem {
                 field: "data_range",
-                value: range,
+                value: range.to_string(),
                 requirement: "a whole number from 255 upwards where values are rounded to whole numbers",
             });
         }
         let window = self.kernel.window;
         if !(3..=101).contains(&window) || window.is_multiple_of(2) {
-            let value = window as f64;
             problems.push(Problem {
                 field: "kernel.window",
-                value,
+                value: window.to_string(),
                 requirement: "odd, from 3 to 101",
+            });
+        }
+        if self.direction != Direction::HigherIsBetter {
+            problems.push(Problem {
+                field: "direction",
+                value: self.direction.to_string(),
+                requirement: "higher is better, as PSNR and SSIM are",
             });
         }
         if problems.is_empty() {
@@ -214,6 +220,15 @@ impl MetricProtocol {
         } else {
             Err(Error::InvalidProtocol { problems })
         }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::HigherIsBetter => "higher is better",
+            Self::LowerIsBetter => "lower is better",
+        })
     }
 }
 
@@ -230,20 +245,21 @@ impl fmt::Display for MetricProtocol {
         let averaging = match self.averaging {
             Averaging::PerImageMean => "mean of images",
         };
-        let direction = match self.direction {
-            Direction::HigherIsBetter => "higher is better",
-            Direction::LowerIsBetter => "lower is better",
-        };
         let alignment = match self.alignment {
             Alignment::None => "",
             Alignment::EccHomography => "aligned by ECC with a homography, ",
         };
-        let SsimKernel { window, sigma, .. } = self.kernel;
+        let SsimKernel {
+            window,
+            sigma,
+            k1,
+            k2,
+        } = self.kernel;
         write!(
             formatter,
             "{}: {colour}, range 0 to {}, {rounding}, border {} px, {alignment}SSIM window {window} x {window} Gaussian sigma \
-             {sigma}, {averaging}, {direction}",
-            self.name, self.data_range, self.border
+             {sigma} k1 {k1} k2 {k2}, {averaging}, {}",
+            self.name, self.data_range, self.border, self.direction
         )
     }
 }

@@ -128,7 +128,27 @@ fn subsets_depend_on_the_seed_alone_and_scatter_around_the_whole() {
     };
     let first = run(3, 1);
     assert_eq!(first, run(3, 4));
-    assert_ne!(first, run(4, 1));
+    assert_ne!(first.mean, run(4, 1).mean);
+    let protocol = first.protocol;
+    assert_eq!(
+        (protocol.subsets, protocol.size, protocol.seed),
+        (400, 20, 3)
+    );
+    assert_eq!(
+        (protocol.degree, protocol.gamma, protocol.offset),
+        (3, 1.0 / 6.0, 1.0)
+    );
+    assert!(
+        protocol
+            .to_string()
+            .starts_with("400 subsets of 20 images, seed 3, kernel ("),
+        "{protocol}"
+    );
+    let text = serde_json::to_string(&protocol).expect("JSON");
+    assert_eq!(
+        serde_json::from_str::<image_quality::KidProtocol>(&text).expect("read"),
+        protocol
+    );
     // Each subset is an unbiased estimate of the value of the whole sets; six standard errors.
     let whole = squared_mmd(a.view(), b.view()).expect("valid");
     let error = (first.mean - whole).abs();

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image_quality::{Backbone, Dists, Inception, Lpips, squared_mmd};
+use image_quality::{Backbone, Dists, Inception, Lpips, PerceptualProtocol, squared_mmd};
 use ndarray::{Array2, Array3, ArrayView3, s};
 use safetensors::SafeTensors;
 use tch::Device;
@@ -94,6 +94,7 @@ fn inception() -> Option<Inception> {
 #[test]
 fn inception_gives_its_known_features() {
     let Some(network) = inception() else { return };
+    assert_eq!(network.protocol(), &PerceptualProtocol::fid());
     let path = Path::new(ROOT).join("tests/golden/image-quality-networks/china_299.png");
     let photo = image_io::read(&path, &image_io::Limits::default()).expect("photo");
     let features = network.features(&[photo.pixels.view()]).expect("valid");

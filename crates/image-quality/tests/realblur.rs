@@ -189,7 +189,7 @@ fn protocols_have_names() {
     assert_eq!(
         MetricProtocol::realblur().to_string(),
         "realblur: RGB, range 0 to 255, rounded, border 0 px, aligned by ECC with a homography, SSIM window 11 x 11 Gaussian \
-         sigma 1.5, mean of images, higher is better"
+         sigma 1.5 k1 0.01 k2 0.03, mean of images, higher is better"
     );
     let error = MetricProtocol::by_name("RGB").expect_err("names are exact");
     assert_eq!(

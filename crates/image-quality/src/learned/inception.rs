@@ -14,6 +14,7 @@ use super::input;
 use super::weights::read_bounded;
 use crate::cause::Cause;
 use crate::error::{Error, Result, Which};
+use crate::protocol::perceptual::PerceptualProtocol;
 use crate::samples::check_image;
 
 /// Features of one image.
@@ -35,6 +36,7 @@ const LENGTH: u64 = 87_335_461;
 pub struct Inception {
     module: CModule,
     device: Device,
+    protocol: PerceptualProtocol,
 }
 
 impl Inception {
@@ -59,7 +61,18 @@ impl Inception {
             });
         }
         let module = CModule::load_data_on_device(&mut bytes.as_slice(), device)?;
-        Ok(Self { module, device })
+        Ok(Self {
+            module,
+            device,
+            protocol: PerceptualProtocol::fid(),
+        })
+    }
+
+    /// How FID compares images by these features, to report beside the numbers; KID says it by
+    /// [`PerceptualProtocol::kid`].
+    #[must_use]
+    pub fn protocol(&self) -> &PerceptualProtocol {
+        &self.protocol
     }
 
     /// The features of images, rounded to 8 bits first as saved files are; non-negative.

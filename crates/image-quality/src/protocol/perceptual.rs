@@ -95,15 +95,18 @@ impl PerceptualProtocol {
         }
     }
 
-    /// NIQE as BasicSR computes it with `crop_border=0, convert_to='y'`; it needs no second image.
+    /// NIQE as BasicSR computes it with `crop_border=0, convert_to='y'`; it needs no second image. Samples are rounded to 8
+    /// bits, and the luma that is made of them is rounded again; what is left over beside whole blocks is cut off.
     #[must_use]
     pub fn niqe() -> Self {
         Self {
-            input_range: [0.0, 255.0],
+            // Studio range.
+            input_range: [16.0, 235.0],
             colour: Colour::Luma,
             ..Self::new(
                 "niqe",
-                "pristine model of NIQE, 36 statistics of blocks of 96 x 96 px at two scales, no network",
+                "pristine model of NIQE, 36 statistics of blocks of 96 x 96 px at two scales, cropped at the right and bottom \
+                 to whole blocks, luma rounded again to whole levels, no network",
             )
         }
     }
@@ -145,10 +148,6 @@ impl fmt::Display for PerceptualProtocol {
             Resize::None => "not resized",
             Resize::CleanBicubic299 => "resized to 299 x 299 (antialiased bicubic)",
         };
-        let direction = match self.direction {
-            Direction::HigherIsBetter => "higher is better",
-            Direction::LowerIsBetter => "lower is better",
-        };
         let [black, white] = self.input_range;
         write!(
             formatter,
@@ -162,6 +161,6 @@ impl fmt::Display for PerceptualProtocol {
                 write!(formatter, "mean of {count} subsets of {size} images")?;
             }
         }
-        write!(formatter, ", {direction}")
+        write!(formatter, ", {}", self.direction)
     }
 }
