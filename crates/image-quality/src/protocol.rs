@@ -157,6 +157,9 @@ impl MetricProtocol {
     }
 
     /// As [`Self::rgb`] after alignment: the numbers that papers report for RealBlur. The first image is the restored one.
+    ///
+    /// Sides must be as long as the window of SSIM, 11 pixels, for PSNR too. Equal images stay where they are, so that PSNR is
+    /// infinite and SSIM 1 even where there is nothing to align by.
     #[must_use]
     pub fn realblur() -> Self {
         Self {
