@@ -268,7 +268,10 @@ fn lists_are_compared_with_the_manifest() {
          test,../evil.png,,,,,,\n\
          test,elsewhere.png,,,ABC,,x,recode\n\
          other,test/a/blur/2.png,,,,main,x,recode\n\
-         test,test/a/blur/3.png,,,,nowhere,x,\n",
+         test,test/a/blur/3.png,,,,nowhere,x,\n\
+         test,test/a/blur/4.png,65536,1,,main,x,resize\n\
+         test,test/a/blur/5.png,8193,8192,,main,x,resize\n\
+         test,test/a/blur/6.png,8192,8192,,main,x,resize\n",
     );
     for part in [
         "test/a/blur/1.png has another size",
@@ -281,10 +284,13 @@ fn lists_are_compared_with_the_manifest() {
         "list: test/a/blur/2.png: only deb sources can convert",
         "list: split other is not in the manifest",
         "list: part nowhere is not in the manifest",
-        "count is 2, its list has 3",
+        "list: test/a/blur/4.png: resize makes at most 67108864 pixels",
+        "list: test/a/blur/5.png: resize makes at most 67108864 pixels",
+        "count is 2, its list has 6",
     ] {
         assert!(error.contains(part), "{part}: not in\n{error}");
     }
+    assert!(!error.contains("6.png: resize makes"), "{error}");
     for (csv, part) in [
         ("split,path,colour\ntest,a,b\n", "colour"),
         ("path\na\n", "split"),
