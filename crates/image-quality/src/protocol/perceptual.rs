@@ -25,7 +25,8 @@ pub enum Aggregation {
     PerImageMean,
     /// One number for two whole sets; images are not paired.
     WholeSets,
-    /// Mean and standard deviation (divided by the number of subsets) over pairs of random subsets; images are not paired.
+    /// Mean and standard deviation (of the subsets at hand, not estimated by one less) over pairs of random subsets; images are
+    /// not paired.
     Subsets {
         /// Number of pairs of subsets.
         count: usize,
