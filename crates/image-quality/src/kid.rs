@@ -8,18 +8,22 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::serde_metric;
 
 /// Of the polynomial kernel.
 const DEGREE: i32 = 3;
 const OFFSET: f64 = 1.0;
 
-/// Mean and spread of the squared maximum mean discrepancy over subsets.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Mean and spread of the squared maximum mean discrepancy over subsets. Written as [`serde_metric`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kid {
     /// Mean over the subsets.
+    #[serde(with = "serde_metric")]
     pub mean: f64,
     /// How much the subsets scatter: the root of the mean squared deviation from `mean`, a mean over the number of subsets, not
     /// one less. No standard error: subsets of the same sets are not independent.
+    #[serde(with = "serde_metric")]
     pub standard_deviation: f64,
     /// How the number was made, to report beside it.
     pub protocol: KidProtocol,
