@@ -195,6 +195,15 @@ pub enum Error {
         /// How many are needed.
         needed: usize,
     },
+    /// An image of a set cannot be used.
+    #[error("image {index} of the set (counted from 0) cannot be used")]
+    ImageOfSet {
+        /// Index of the image in its set.
+        index: usize,
+        /// What is wrong with it, as of the first of two images.
+        #[source]
+        source: Box<Error>,
+    },
     /// A feature of a set is NaN or infinite.
     #[error("feature {feature} of image {image} is not finite")]
     NonFiniteFeature {
