@@ -108,12 +108,9 @@ fn inception_gives_its_known_features() {
         features.mean().expect("not empty"),
         number(&expected["mean"]),
     );
-    for (index, value) in expected["first"]
-        .as_array()
-        .expect("list")
-        .iter()
-        .enumerate()
-    {
+    let first = expected["first"].as_array().expect("list");
+    assert_eq!(first.len(), 4);
+    for (index, value) in first.iter().enumerate() {
         near(features[[0, index]], number(value));
     }
 }
@@ -145,6 +142,7 @@ fn inception_features_and_kid_agree_with_clean_fid_and_torch_fidelity() {
         }
         all
     };
+    assert_eq!(expected.len(), 12);
     let (a, b) = (features("a"), features("b"));
     let got = squared_mmd(a.view(), b.view()).expect("valid");
     let expected = number(&json["inception"]["squared_mmd"]);
