@@ -21,7 +21,7 @@ mod photos;
 mod sources;
 mod take;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transfer;
 mod validate;
 mod verify;
@@ -39,7 +39,7 @@ use self::fetch::Fetcher;
 pub(crate) use self::manifest::{Role, is_inside};
 pub(crate) use self::photos::SplitPhotos;
 use self::sources::huggingface::Hub;
-use self::transfer::{Settings, Transfer};
+pub(crate) use self::transfer::{Request, Settings, Transfer, Trouble};
 use crate::failure::{self, Failure};
 use crate::workspace;
 

@@ -2,25 +2,9 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 /// Says which step begins or what was found.
 pub(crate) fn say(message: impl AsRef<str>) {
     eprintln!("xtask: {}", message.as_ref());
-}
-
-/// A bar that counts bytes; hidden by itself when standard error is not a terminal.
-pub(crate) fn byte_bar(total: u64, what: &str) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    // A malformed template can only be a mistake in this line; the plain bar is a fair substitute.
-    let style = ProgressStyle::with_template(
-        "  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar())
-    .progress_chars("=> ");
-    bar.set_style(style);
-    bar.set_message(what.to_owned());
-    bar
 }
 
 /// `3 min 05 s`, or `4.2 s` below a minute.

@@ -30,6 +30,10 @@ use self::tar::Stream;
 const MOST_EXPANSION: u64 = 1000;
 /// The headers of small archives weigh more than what is in them.
 const EXPANSION_FLOOR: u64 = 1 << 20;
+/// Bytes of one name: the longest path that Linux takes.
+const MOST_NAME_BYTES: usize = 4096;
+/// Bytes of all names together, which are held in memory. Compressed, a small archive can have very many.
+const MOST_NAMES_BYTES: usize = 256 << 20;
 
 /// What an archive may unpack to.
 #[derive(Clone, Copy)]
@@ -115,6 +119,8 @@ pub(crate) fn unpack(
 struct Survey<'a> {
     archive: &'a Path,
     names: BTreeSet<String>,
+    /// Bytes that further names may have.
+    names_left: usize,
     places: BTreeSet<PathBuf>,
     chosen: u64,
 }
@@ -124,6 +130,7 @@ impl<'a> Survey<'a> {
         Self {
             archive,
             names: BTreeSet::new(),
+            names_left: MOST_NAMES_BYTES,
             places: BTreeSet::new(),
             chosen: 0,
         }
@@ -136,6 +143,15 @@ impl<'a> Survey<'a> {
 
     /// The name of an entry as a path with `/`, without `./` in front.
     fn name(&mut self, name: &str) -> Result<String> {
+        if name.len() > MOST_NAME_BYTES {
+            let start: String = name.chars().take(80).collect();
+            let why = format!("… has a name of more than {MOST_NAME_BYTES} bytes");
+            return Err(self.refuse(&start, &why));
+        }
+        self.names_left = self.names_left.checked_sub(name.len()).ok_or_else(|| {
+            let most = report::megabytes(MOST_NAMES_BYTES as u64);
+            self.refuse(name, &format!("brings all names to more than {most}"))
+        })?;
         let clean = clean(name).ok_or_else(|| self.refuse(name, "leads out of the folder"))?;
         if !clean.is_empty() && !self.names.insert(clean.clone()) {
             return Err(self.refuse(name, "is there twice"));

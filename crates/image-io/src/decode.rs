@@ -12,13 +12,13 @@ use crate::decode_tiff::Tiff;
 use crate::error::{IN_MEMORY, Result};
 use crate::exif::make_upright;
 use crate::format::Format;
-use crate::header::claimed_size;
+use crate::header::{claimed_size, webp_is_truncated};
 use crate::inspect::Inspection;
 use crate::limits::Limits;
 use crate::orientation;
 use crate::photo::{BitDepth, ColorModel, Photo, PhotoInfo};
 use crate::samples::{Channel, Planes, Sample, divide_by_alpha, to_planes};
-use crate::source::{load, open, recognise};
+use crate::source::{load, open_within, read_error, recognise};
 
 /// Most bytes that the PNG decoder may take for metadata (which may be compressed) and rows in the making.
 const MAX_WORKING_BYTES: u64 = 256 << 20;
@@ -56,13 +56,21 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo> {
 /// As [`read`], as far as the header shows them.
 pub fn image_size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
     let context = Context { path, limits };
-    let (file, format) = open(path)?;
+    // The decoder of JPEG reads the whole file.
+    let (file, format, length) = open_within(path, limits)?;
     let size = context.guarded(format, || {
-        let reader = BufReader::new(file);
+        let mut reader = BufReader::new(file);
         match format {
             Format::Png => Ok(upright_size(context.png(reader)?)),
             Format::Jpeg => Ok(upright_size(context.jpeg(reader)?)),
-            Format::Webp => Ok(upright_size(context.webp(reader)?)),
+            Format::Webp => {
+                let failed = |source| read_error(path, source);
+                if webp_is_truncated(&mut reader, length).map_err(failed)? {
+                    return Err(context.truncated(format));
+                }
+                reader.rewind().map_err(failed)?;
+                Ok(upright_size(context.webp(reader)?))
+            }
             Format::Tiff => {
                 let mut tiff = Tiff::open(context, reader)?;
                 Ok(turned(tiff.size, tiff.orientation()))

@@ -1,5 +1,7 @@
 //! The size that a file claims, read from its header before any decoder takes memory for it.
 
+use std::io::{self, Read, Seek, SeekFrom};
+
 use crate::format::Format;
 use crate::tiff_fields::{Directory, read_header};
 
@@ -60,6 +62,75 @@ fn webp_size(bytes: &[u8]) -> Option<(u32, u32)> {
         }
         _ => None,
     }
+}
+
+/// Whether a WebP file of `length` bytes ends before its container does, or before a chunk that is decoded (RFC 9649,
+/// section 2.3). The decoder takes the memory that a chunk claims before it looks for its contents.
+///
+/// # Errors
+/// When reading fails.
+pub(crate) fn webp_is_truncated(source: &mut (impl Read + Seek), length: u64) -> io::Result<bool> {
+    source.rewind()?;
+    let mut riff = [0; 12];
+    if length < riff.len() as u64 {
+        return Ok(true);
+    }
+    source.read_exact(&mut riff)?;
+    let claimed = u32::from_le_bytes([riff[4], riff[5], riff[6], riff[7]]);
+    if u64::from(claimed) + 8 > length {
+        return Ok(true);
+    }
+    let mut at = riff.len() as u64;
+    while at + RIFF_HEADER <= length {
+        let (kind, end) = riff_chunk(source, at)?;
+        if end > length && is_decoded(&kind) {
+            return Ok(true);
+        }
+        if &kind == b"ANMF" && frame_is_truncated(source, at, end, length)? {
+            return Ok(true);
+        }
+        // Chunks begin at even places.
+        at = end + (end - at) % 2;
+    }
+    Ok(false)
+}
+
+/// The same for the chunks in one frame of an animation, behind the 16 bytes that describe it.
+fn frame_is_truncated(
+    source: &mut (impl Read + Seek),
+    frame: u64,
+    frame_end: u64,
+    length: u64,
+) -> io::Result<bool> {
+    let mut at = frame + RIFF_HEADER + 16;
+    while at + RIFF_HEADER <= frame_end.min(length) {
+        let (kind, end) = riff_chunk(source, at)?;
+        if end > length && is_decoded(&kind) {
+            return Ok(true);
+        }
+        at = end + (end - at) % 2;
+    }
+    Ok(false)
+}
+
+/// Bytes before the contents of a chunk: its kind and their number.
+const RIFF_HEADER: u64 = 8;
+
+/// The kind of the chunk at `at`, and where its contents end.
+fn riff_chunk(source: &mut (impl Read + Seek), at: u64) -> io::Result<([u8; 4], u64)> {
+    source.seek(SeekFrom::Start(at))?;
+    let mut header = [[0; 4]; 2];
+    source.read_exact(header.as_flattened_mut())?;
+    let [kind, size] = header;
+    Ok((kind, at + RIFF_HEADER + u64::from(u32::from_le_bytes(size))))
+}
+
+/// Whether a decoder looks into chunks of this kind; others may be anything, such as what follows the container.
+fn is_decoded(kind: &[u8; 4]) -> bool {
+    [
+        b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ",
+    ]
+    .contains(&kind)
 }
 
 /// ImageWidth and ImageLength of the first directory (TIFF 6.0, section 8); not of BigTIFF.

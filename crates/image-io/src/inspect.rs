@@ -1,8 +1,10 @@
 //! What the decoders do not tell: missing ends, what was there before conversion, what is not carried along.
 
+use std::io::Cursor;
+
 use crate::exif::Exif;
 use crate::format::Format;
-use crate::header::{JpegSegments, PngChunks};
+use crate::header::{JpegSegments, PngChunks, webp_is_truncated};
 use crate::tiff_fields::{Directory, read_header};
 
 /// The findings about one file.
@@ -60,9 +62,9 @@ impl Inspection {
     }
 
     fn webp(&mut self, bytes: &[u8]) {
-        let claimed = bytes.get(4..8).and_then(|size| size.try_into().ok());
-        let claimed = claimed.map_or(0, u32::from_le_bytes);
-        self.truncated = u64::from(claimed) + 8 > bytes.len() as u64;
+        // Reading bytes in memory fails at their end alone.
+        self.truncated =
+            webp_is_truncated(&mut Cursor::new(bytes), bytes.len() as u64).unwrap_or(true);
         let extended = bytes.get(12..16) == Some(b"VP8X");
         if extended && bytes.get(20).is_some_and(|flags| flags & 2 != 0) {
             self.note("animation: only its first frame was read");

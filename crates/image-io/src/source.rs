@@ -14,7 +14,7 @@ const RAW_EXTENSIONS: [&str; 10] = [
 ];
 
 /// Opens a file and tells its format by its first bytes; the position is back at the start.
-pub(crate) fn open(path: &Path) -> Result<(File, Format)> {
+fn open(path: &Path) -> Result<(File, Format)> {
     let failed = |source| read_error(path, source);
     // Metadata first: opening a named pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
@@ -43,25 +43,38 @@ pub(crate) fn open(path: &Path) -> Result<(File, Format)> {
     Ok((file, format))
 }
 
-/// The bytes of a whole file, and its format.
-pub(crate) fn load(path: &Path, limits: &Limits) -> Result<(Vec<u8>, Format)> {
+/// [`open`], and the length of the file in bytes, unless it is longer than `limits` allow.
+pub(crate) fn open_within(path: &Path, limits: &Limits) -> Result<(File, Format, u64)> {
     let (file, format) = open(path)?;
-    let failed = |source| read_error(path, source);
-    let length = file.metadata().map_err(failed)?.len();
-    let too_large = || Error::TooMuchMemory {
+    let metadata = file.metadata().map_err(|source| read_error(path, source))?;
+    let length = metadata.len();
+    if length > limits.max_alloc {
+        return Err(too_much_memory(path, limits));
+    }
+    Ok((file, format, length))
+}
+
+fn too_much_memory(path: &Path, limits: &Limits) -> Error {
+    Error::TooMuchMemory {
         path: path.to_owned(),
         limit: limits.max_alloc,
-    };
+    }
+}
+
+/// The bytes of a whole file, and its format.
+pub(crate) fn load(path: &Path, limits: &Limits) -> Result<(Vec<u8>, Format)> {
+    let (file, format, length) = open_within(path, limits)?;
+    let failed = |source| read_error(path, source);
     let mut bytes = Vec::new();
-    if length > limits.max_alloc || bytes.try_reserve_exact(length as usize).is_err() {
-        return Err(too_large());
+    if bytes.try_reserve_exact(length as usize).is_err() {
+        return Err(too_much_memory(path, limits));
     }
     // One byte beyond the limit shows that the file has grown past it meanwhile.
     file.take(limits.max_alloc.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > limits.max_alloc {
-        return Err(too_large());
+        return Err(too_much_memory(path, limits));
     }
     Ok((bytes, format))
 }

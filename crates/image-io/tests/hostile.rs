@@ -173,11 +173,16 @@ fn limits_count() {
             "{name}: {error}"
         );
         let path = folder().join(name);
-        let error = read(&path, &limits(1 << 20, 500)).unwrap_err();
-        assert!(
-            matches!(error, Error::TooMuchMemory { limit: 500, .. }),
-            "{name}: {error}"
-        );
+        let small = limits(1 << 20, 500);
+        for error in [
+            read(&path, &small).unwrap_err(),
+            image_size(&path, &small).unwrap_err(),
+        ] {
+            assert!(
+                matches!(error, Error::TooMuchMemory { limit: 500, .. }),
+                "{name}: {error}"
+            );
+        }
     }
 }
 
@@ -225,6 +230,33 @@ fn every_truncation_is_an_error() {
             "{name}: {half}"
         );
         assert!(half.hint().is_some());
+    }
+}
+
+#[test]
+fn a_chunk_of_webp_ends_inside_the_file() {
+    // Of a photo, of metadata behind it, of the colour profile before it, and of a frame and what is in it.
+    for (name, kind) in [
+        ("lossy.webp", b"VP8 "),
+        ("lossless.webp", b"VP8L"),
+        ("lossy-alpha.webp", b"ALPH"),
+        ("orientation6.webp", b"EXIF"),
+        ("profile.webp", b"ICCP"),
+        ("animated.webp", b"ANMF"),
+        ("animated.webp", b"VP8L"),
+    ] {
+        let good = golden(name);
+        let Some(at) = good.windows(4).position(|window| window == kind) else {
+            panic!("{name} has no such chunk");
+        };
+        let mut bytes = good.clone();
+        bytes[at + 4..at + 8].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+        let error = file_error("photo.webp", &bytes);
+        assert!(matches!(error, Error::Truncated { .. }), "{name}: {error}");
+        // What follows the container belongs to nobody.
+        let mut longer = good;
+        longer.extend(b"trailing bytes");
+        assert!(decode(&longer, &Limits::default()).is_ok(), "{name}");
     }
 }
 

@@ -37,11 +37,11 @@ struct Grid {
     values: Vec<f32>,
 }
 
-/// Aligns the first image to the second.
+/// Aligns the first image to the second. Equal images, after rounding, stay where they are, whatever is on them.
 ///
 /// # Errors
-/// Those of [`pair`], and [`Error::Alignment`] where there is no alignment: images without structure or without overlap, or
-/// too different.
+/// Those of [`pair`], with sides of the window of SSIM at least; and [`Error::Alignment`] where there is no alignment: different
+/// images of which one has no structure, that do not overlap, or that are too different.
 pub(crate) fn align(
     restored: ArrayView3<'_, f32>,
     sharp: ArrayView3<'_, f32>,
@@ -49,6 +49,15 @@ pub(crate) fn align(
 ) -> Result<Aligned> {
     let pair = pair(restored, sharp, protocol, protocol.kernel.window)?;
     let [mut restored, mut sharp] = pair.map(|samples| Planes::of(&samples, protocol.data_range));
+    if restored.planes == sharp.planes {
+        // Nothing is better than no move; also where there is no structure by which a move could be found.
+        let mask = vec![true; sharp.height * sharp.width];
+        return Ok(Aligned {
+            restored,
+            sharp,
+            mask,
+        });
+    }
     let sum = |a: &Planes, b: &Planes| -> f64 {
         let planes = a.planes.iter().flatten().zip(b.planes.iter().flatten());
         planes.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()

@@ -32,7 +32,7 @@ pub struct Problem {
     /// Name of the field, as it is written in JSON or TOML.
     pub field: &'static str,
     /// The value that was given.
-    pub value: f64,
+    pub value: String,
     /// What the value must be.
     pub requirement: &'static str,
 }
@@ -194,6 +194,15 @@ pub enum Error {
         got: usize,
         /// How many are needed.
         needed: usize,
+    },
+    /// An image of a set cannot be used.
+    #[error("image {index} of the set (counted from 0) cannot be used")]
+    ImageOfSet {
+        /// Index of the image in its set.
+        index: usize,
+        /// What is wrong with it, as of the first of two images.
+        #[source]
+        source: Box<Error>,
     },
     /// A feature of a set is NaN or infinite.
     #[error("feature {feature} of image {image} is not finite")]

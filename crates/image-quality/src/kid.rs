@@ -1,18 +1,81 @@
 //! Kernel inception distance: Binkowski, Sutherland, Arbel & Gretton, "Demystifying MMD GANs", ICLR 2018,
 //! arXiv 1801.01401.
 
+use std::fmt;
+
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::serde_metric;
 
-/// Mean and spread of the squared maximum mean discrepancy over subsets.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Of the polynomial kernel.
+const DEGREE: i32 = 3;
+const OFFSET: f64 = 1.0;
+
+/// Mean and spread of the squared maximum mean discrepancy over subsets. Written as [`serde_metric`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kid {
     /// Mean over the subsets.
+    #[serde(with = "serde_metric")]
     pub mean: f64,
-    /// Standard deviation over the subsets, divided by their number.
+    /// How much the subsets scatter: the root of the mean squared deviation from `mean`, a mean over the number of subsets, not
+    /// one less. No standard error: subsets of the same sets are not independent.
+    #[serde(with = "serde_metric")]
     pub standard_deviation: f64,
+    /// How the number was made, to report beside it.
+    pub protocol: KidProtocol,
+}
+
+/// Subsets and kernel of a [`Kid`]. It describes what was done and cannot be chosen beyond the arguments of [`kid()`];
+/// what the features are is said by [`PerceptualProtocol::kid`](crate::PerceptualProtocol::kid).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KidProtocol {
+    /// Number of pairs of subsets.
+    pub subsets: usize,
+    /// Images in each subset.
+    pub size: usize,
+    /// From which the subsets are drawn.
+    pub seed: u64,
+    /// Degree of the polynomial kernel `(gamma x . y + offset)^degree`.
+    pub degree: i32,
+    /// 1 divided by the number of features.
+    pub gamma: f64,
+    /// The constant of the kernel.
+    pub offset: f64,
+}
+
+impl KidProtocol {
+    fn new(subsets: usize, size: usize, seed: u64, features: usize) -> Self {
+        Self {
+            subsets,
+            size,
+            seed,
+            degree: DEGREE,
+            gamma: 1.0 / features as f64,
+            offset: OFFSET,
+        }
+    }
+}
+
+impl fmt::Display for KidProtocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            subsets,
+            size,
+            seed,
+            degree,
+            gamma,
+            offset,
+        } = self;
+        write!(
+            formatter,
+            "{subsets} subsets of {size} images, seed {seed}, kernel ({gamma} x . y + {offset})^{degree}"
+        )
+    }
 }
 
 /// The squared maximum mean discrepancy of two sets of features with the kernel `k(x, y) = (x . y / D + 1)^3`:
@@ -51,6 +114,7 @@ pub fn kid(
         }
     }
     check_sets(&a, &b, size)?;
+    let protocol = KidProtocol::new(subsets, size, seed, a.ncols());
     let (a, b) = (a.mapv(f64::from), b.mapv(f64::from));
     let values: Vec<f64> = (0..subsets)
         .into_par_iter()
@@ -64,12 +128,19 @@ pub fn kid(
             unbiased(&draw(&a, 0), &draw(&b, 1))
         })
         .collect();
-    let mean = values.iter().sum::<f64>() / subsets as f64;
+    Ok(summary(&values, protocol))
+}
+
+/// Mean and spread of the values of subsets, of which there is at least one.
+fn summary(values: &[f64], protocol: KidProtocol) -> Kid {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-    Ok(Kid {
+    Kid {
         mean,
-        standard_deviation: (squares / subsets as f64).sqrt(),
-    })
+        standard_deviation: (squares / count).sqrt(),
+        protocol,
+    }
 }
 
 fn unbiased(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
@@ -84,7 +155,8 @@ fn unbiased(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
 
 fn kernel(x: &Array2<f64>, y: &Array2<f64>) -> Array2<f64> {
     let features = x.ncols() as f64;
-    x.dot(&y.t()).mapv_into(|v| (v / features + 1.0).powi(3))
+    x.dot(&y.t())
+        .mapv_into(|v| (v / features + OFFSET).powi(DEGREE))
 }
 
 fn check_sets(a: &ArrayView2<'_, f32>, b: &ArrayView2<'_, f32>, least: usize) -> Result<()> {
@@ -143,7 +215,70 @@ impl SplitMix64 {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
+
+    #[test]
+    fn mean_and_deviation_by_hand() {
+        let protocol = KidProtocol::new(4, 2, 0, 1);
+        // Squared deviations 4, 1, 0 and 9.
+        let kid = summary(&[1.0, 2.0, 3.0, 6.0], protocol);
+        assert_eq!((kid.mean, kid.standard_deviation), (3.0, 3.5_f64.sqrt()));
+        assert_eq!(kid.protocol, protocol);
+        let one = summary(&[-0.5], protocol);
+        assert_eq!((one.mean, one.standard_deviation), (-0.5, 0.0));
+    }
+
+    #[test]
+    fn mean_and_deviation_are_those_of_torch_fidelity() {
+        // The subsets that torch-fidelity drew, and what it made of them (`tests/golden/image-quality-sets/gen.py`).
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/image-quality-sets/reference.safetensors"
+        );
+        let bytes = std::fs::read(path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let text = &metadata.metadata().as_ref().unwrap()["values"];
+        let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+        let features = |name: &str| {
+            let view = file.tensor(name).unwrap();
+            let (chunks, _) = view.data().as_chunks();
+            let values = chunks.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let shape: [usize; 2] = view.shape().try_into().unwrap();
+            Array2::from_shape_vec(shape, values).unwrap()
+        };
+        let view = file.tensor("subsets").unwrap();
+        let size = view.shape()[2];
+        let (chunks, _) = view.data().as_chunks();
+        let indices: Vec<usize> = chunks
+            .iter()
+            .map(|b| i64::from_le_bytes(*b) as usize)
+            .collect();
+        let (a, b) = (features("a"), features("b"));
+        let values: Vec<f64> = indices
+            .chunks(2 * size)
+            .map(|pair| {
+                let (of_a, of_b) = pair.split_at(size);
+                let (a, b) = (a.select(Axis(0), of_a), b.select(Axis(0), of_b));
+                squared_mmd(a.view(), b.view()).unwrap()
+            })
+            .collect();
+        assert_eq!(values.len(), 7);
+        let kid = summary(&values, KidProtocol::new(7, size, 0, a.ncols()));
+        for (got, name) in [
+            (kid.mean, "kid_mean"),
+            (kid.standard_deviation, "kid_standard_deviation"),
+        ] {
+            let expected = expected[name].as_f64().unwrap();
+            // Sums of float64 in another order.
+            assert!(
+                (got / expected - 1.0).abs() < 1e-10,
+                "{name}: {got} {expected}"
+            );
+        }
+    }
 
     #[test]
     fn splitmix64_gives_its_known_numbers() {

@@ -15,9 +15,15 @@ mod scores;
 pub mod serde_metric;
 mod ssim;
 
+/// The arrays that images are, in the version that this crate takes.
+pub use ndarray;
+/// Tensors and devices, in the version that this crate takes.
+#[cfg(feature = "torch")]
+pub use tch;
+
 pub use cause::Cause;
 pub use error::{Error, Mismatch, Problem, Result, Which};
-pub use kid::{Kid, kid, squared_mmd};
+pub use kid::{Kid, KidProtocol, kid, squared_mmd};
 #[cfg(feature = "torch")]
 pub use learned::{Backbone, Dists, FeatureStatistics, Inception, Lpips, frechet_distance};
 pub use niqe::Niqe;

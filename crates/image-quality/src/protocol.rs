@@ -91,7 +91,8 @@ impl SsimKernel {
 pub struct MetricProtocol {
     /// Name to report beside the numbers.
     pub name: String,
-    /// Values are multiplied by this before rounding; the peak of PSNR and the `L` of SSIM.
+    /// Values are multiplied by this before rounding; the peak of PSNR and the `L` of SSIM. With [`Rounding::Whole`] a whole
+    /// number from 255 upwards.
     pub data_range: f64,
     /// Rounding before comparison.
     pub rounding: Rounding,
@@ -105,7 +106,7 @@ pub struct MetricProtocol {
     pub averaging: Averaging,
     /// Window and constants of SSIM.
     pub kernel: SsimKernel,
-    /// Which way is better, for both metrics.
+    /// Which way is better, for both metrics: more. Written beside the numbers for those who read them.
     pub direction: Direction,
 }
 
@@ -156,6 +157,9 @@ impl MetricProtocol {
     }
 
     /// As [`Self::rgb`] after alignment: the numbers that papers report for RealBlur. The first image is the restored one.
+    ///
+    /// Sides must be as long as the window of SSIM, 11 pixels, for PSNR too. Equal images stay where they are, so that PSNR is
+    /// infinite and SSIM 1 even where there is nothing to align by.
     #[must_use]
     pub fn realblur() -> Self {
         Self {
@@ -180,18 +184,38 @@ impl MetricProtocol {
             if !(value.is_finite() && value > 0.0) {
                 problems.push(Problem {
                     field,
-                    value,
+                    value: value.to_string(),
                     requirement: "finite and greater than 0",
                 });
             }
         }
+        let range = self.data_range;
+        // Of fewer levels than a file has, rounding would leave a picture in two colours; of a range between whole numbers
+        // white would not be white.
+        if self.rounding == Rounding::Whole
+            && range.is_finite()
+            && range > 0.0
+            && (range < 255.0 || range.fract() != 0.0)
+        {
+            problems.push(Problem {
+                field: "data_range",
+                value: range.to_string(),
+                requirement: "a whole number from 255 upwards where values are rounded to whole numbers",
+            });
+        }
         let window = self.kernel.window;
         if !(3..=101).contains(&window) || window.is_multiple_of(2) {
-            let value = window as f64;
             problems.push(Problem {
                 field: "kernel.window",
-                value,
+                value: window.to_string(),
                 requirement: "odd, from 3 to 101",
+            });
+        }
+        if self.direction != Direction::HigherIsBetter {
+            problems.push(Problem {
+                field: "direction",
+                value: self.direction.to_string(),
+                requirement: "higher is better, as PSNR and SSIM are",
             });
         }
         if problems.is_empty() {
@@ -199,6 +223,15 @@ impl MetricProtocol {
         } else {
             Err(Error::InvalidProtocol { problems })
         }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::HigherIsBetter => "higher is better",
+            Self::LowerIsBetter => "lower is better",
+        })
     }
 }
 
@@ -215,20 +248,21 @@ impl fmt::Display for MetricProtocol {
         let averaging = match self.averaging {
             Averaging::PerImageMean => "mean of images",
         };
-        let direction = match self.direction {
-            Direction::HigherIsBetter => "higher is better",
-            Direction::LowerIsBetter => "lower is better",
-        };
         let alignment = match self.alignment {
             Alignment::None => "",
             Alignment::EccHomography => "aligned by ECC with a homography, ",
         };
-        let SsimKernel { window, sigma, .. } = self.kernel;
+        let SsimKernel {
+            window,
+            sigma,
+            k1,
+            k2,
+        } = self.kernel;
         write!(
             formatter,
             "{}: {colour}, range 0 to {}, {rounding}, border {} px, {alignment}SSIM window {window} x {window} Gaussian sigma \
-             {sigma}, {averaging}, {direction}",
-            self.name, self.data_range, self.border
+             {sigma} k1 {k1} k2 {k2}, {averaging}, {}",
+            self.name, self.data_range, self.border, self.direction
         )
     }
 }

@@ -14,20 +14,20 @@ use crate::samples::{Rows, pair};
 /// # Shapes
 /// Both images `[3, H, W]`, values in `[0, 1]`; see [`MetricProtocol`] for what is done with them.
 ///
-/// Where the protocol aligns, the first is the restored image and the second the sharp one.
+/// The order counts where the protocol aligns: there the restored image is moved onto the sharp one.
 ///
 /// # Errors
-/// Images that cannot be aligned where the protocol says so; an invalid protocol, different shapes, other than three channels, no pixel inside the border, or values that are
-/// not finite.
+/// Images that cannot be aligned where the protocol says so; an invalid protocol, different shapes, other than three channels,
+/// no pixel inside the border, or values that are not finite.
 pub fn psnr(
-    a: ArrayView3<'_, f32>,
-    b: ArrayView3<'_, f32>,
+    restored: ArrayView3<'_, f32>,
+    sharp: ArrayView3<'_, f32>,
     protocol: &MetricProtocol,
 ) -> Result<f64> {
     if protocol.alignment == Alignment::EccHomography {
-        return align(a, b, protocol)?.psnr();
+        return align(restored, sharp, protocol)?.psnr();
     }
-    let [a, b] = pair(a, b, protocol, 1)?;
+    let [a, b] = pair(restored, sharp, protocol, 1)?;
     let (planes, height, width) = (a.planes(), a.height(), a.width());
     let buffers = || (vec![0.0; width], vec![0.0; width]);
     // One sum for each row, added up in the order of rows: the same value for any number of threads.

@@ -1,19 +1,24 @@
 //! Both metrics of a pair.
 
 use ndarray::ArrayView3;
+use serde::{Deserialize, Serialize};
 
 use crate::align::align;
 use crate::error::Result;
 use crate::protocol::{Alignment, MetricProtocol};
 use crate::psnr::psnr;
+use crate::serde_metric;
 use crate::ssim::ssim;
 
-/// PSNR and SSIM of one pair of images.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// PSNR and SSIM of one pair of images. Written as [`serde_metric`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scores {
     /// dB; positive infinity when nothing differs.
+    #[serde(with = "serde_metric")]
     pub psnr: f64,
     /// From -1 to 1.
+    #[serde(with = "serde_metric")]
     pub ssim: f64,
 }
 

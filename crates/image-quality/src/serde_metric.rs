@@ -2,7 +2,8 @@
 //!
 //! The PSNR of equal images is positive infinity, and JSON has numbers for finite values alone. The convention of this
 //! workspace: a finite value is a number; what is not finite is one of the strings `"inf"`, `"-inf"`, `"nan"`. Nothing
-//! else is read: not `null`, not `"Infinity"`, not a number in quotes.
+//! else is read: not `null`, not `"Infinity"`, not a number in quotes. Formats whose own numbers may be infinite or NaN, as
+//! those of TOML and CSV, may give them as numbers: a reader of CSV cannot know a string from a number.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -48,7 +49,7 @@ pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::
 /// Reads what [`serialize`] writes.
 ///
 /// # Errors
-/// Anything but a finite number or one of the three strings.
+/// Anything but a number or one of the three strings.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     deserializer.deserialize_any(ValueVisitor)
 }
@@ -136,15 +137,11 @@ impl Visitor<'_> for ValueVisitor {
     type Value = f64;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a finite number or one of \"inf\", \"-inf\", \"nan\"")
+        formatter.write_str("a number or one of \"inf\", \"-inf\", \"nan\"")
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
-        if value.is_finite() {
-            Ok(value)
-        } else {
-            Err(E::invalid_value(Unexpected::Float(value), &self))
-        }
+        Ok(value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {

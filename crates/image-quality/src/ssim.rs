@@ -23,20 +23,20 @@ const BAND: usize = 64;
 /// # Shapes
 /// Both images `[3, H, W]`, values in `[0, 1]`; see [`MetricProtocol`] for what is done with them.
 ///
-/// Where the protocol aligns, the first is the restored image and the second the sharp one.
+/// The order counts where the protocol aligns: there the restored image is moved onto the sharp one.
 ///
 /// # Errors
-/// Images that cannot be aligned where the protocol says so; an invalid protocol, different shapes, other than three channels, an inside smaller than the window, or values
-/// that are not finite.
+/// Images that cannot be aligned where the protocol says so; an invalid protocol, different shapes, other than three channels,
+/// an inside smaller than the window, or values that are not finite.
 pub fn ssim(
-    a: ArrayView3<'_, f32>,
-    b: ArrayView3<'_, f32>,
+    restored: ArrayView3<'_, f32>,
+    sharp: ArrayView3<'_, f32>,
     protocol: &MetricProtocol,
 ) -> Result<f64> {
     if protocol.alignment == Alignment::EccHomography {
-        return align(a, b, protocol)?.ssim(protocol);
+        return align(restored, sharp, protocol)?.ssim(protocol);
     }
-    let [a, b] = pair(a, b, protocol, protocol.kernel.window)?;
+    let [a, b] = pair(restored, sharp, protocol, protocol.kernel.window)?;
     let value = mean([&a, &b], &protocol.kernel, protocol.data_range, None);
     // Without a mask every place counts, and there is at least one.
     Ok(value.unwrap_or(f64::NAN))

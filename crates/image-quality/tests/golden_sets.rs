@@ -1,7 +1,7 @@
 //! FID and KID from features, against SciPy and torch-fidelity (`tests/golden/image-quality-sets/gen.py`).
 
 use image_quality::{Error, kid, squared_mmd};
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, s};
 use safetensors::SafeTensors;
 
 struct Golden {
@@ -36,24 +36,6 @@ impl Golden {
         };
         Array2::from_shape_vec((images, features), values).expect("shape and data agree")
     }
-
-    /// The subsets that torch-fidelity drew: for each, indices into both sets.
-    fn subsets(&self) -> Vec<[Vec<usize>; 2]> {
-        let file = SafeTensors::deserialize(&self.bytes).expect("sound file");
-        let view = file.tensor("subsets").expect("subsets");
-        let (chunks, _) = view.data().as_chunks();
-        let indices: Vec<usize> = chunks
-            .iter()
-            .map(|b| i64::from_le_bytes(*b) as usize)
-            .collect();
-        let &[_, 2, size] = view.shape() else {
-            panic!("three axes")
-        };
-        indices
-            .chunks(2 * size)
-            .map(|pair| [pair[..size].to_vec(), pair[size..].to_vec()])
-            .collect()
-    }
 }
 
 /// Sums of float64 in another order.
@@ -68,19 +50,6 @@ fn kernel_distance_agrees_with_torch_fidelity() {
     let (a, b) = (golden.features("a"), golden.features("b"));
     let whole = squared_mmd(a.slice(s![..33, ..]), b.view()).expect("valid");
     assert_near(whole, golden.value("squared_mmd_33"));
-    let values: Vec<f64> = golden
-        .subsets()
-        .iter()
-        .map(|[of_a, of_b]| {
-            let (a, b) = (a.select(Axis(0), of_a), b.select(Axis(0), of_b));
-            squared_mmd(a.view(), b.view()).expect("valid")
-        })
-        .collect();
-    assert_eq!(values.len(), 7);
-    let mean = values.iter().sum::<f64>() / 7.0;
-    assert_near(mean, golden.value("kid_mean"));
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 7.0;
-    assert_near(variance.sqrt(), golden.value("kid_standard_deviation"));
 }
 
 #[test]
@@ -128,7 +97,27 @@ fn subsets_depend_on_the_seed_alone_and_scatter_around_the_whole() {
     };
     let first = run(3, 1);
     assert_eq!(first, run(3, 4));
-    assert_ne!(first, run(4, 1));
+    assert_ne!(first.mean, run(4, 1).mean);
+    let protocol = first.protocol;
+    assert_eq!(
+        (protocol.subsets, protocol.size, protocol.seed),
+        (400, 20, 3)
+    );
+    assert_eq!(
+        (protocol.degree, protocol.gamma, protocol.offset),
+        (3, 1.0 / 6.0, 1.0)
+    );
+    assert!(
+        protocol
+            .to_string()
+            .starts_with("400 subsets of 20 images, seed 3, kernel ("),
+        "{protocol}"
+    );
+    let text = serde_json::to_string(&protocol).expect("JSON");
+    assert_eq!(
+        serde_json::from_str::<image_quality::KidProtocol>(&text).expect("read"),
+        protocol
+    );
     // Each subset is an unbiased estimate of the value of the whole sets; six standard errors.
     let whole = squared_mmd(a.view(), b.view()).expect("valid");
     let error = (first.mean - whole).abs();

@@ -1,6 +1,6 @@
 //! Values derived by hand, properties, and what is refused.
 
-use image_quality::{Error, MetricProtocol, Rounding, SsimKernel, Which, psnr, ssim};
+use image_quality::{Direction, Error, MetricProtocol, Rounding, SsimKernel, Which, psnr, ssim};
 use ndarray::{Array3, ArrayView3};
 use proptest::prelude::*;
 
@@ -214,13 +214,39 @@ fn bad_input_is_refused() {
                 k1: -1.0,
                 k2: f64::INFINITY,
             },
+            direction: Direction::LowerIsBetter,
             ..protocol.clone()
         };
         let Err(Error::InvalidProtocol { problems }) = metric(good.view(), good.view(), &invalid)
         else {
             panic!("must be refused")
         };
-        assert_eq!(problems.len(), 5);
+        assert_eq!(problems.len(), 6);
+        assert_eq!(
+            problems[5].to_string(),
+            "direction = lower is better (must be higher is better, as PSNR and SSIM are)"
+        );
+        for data_range in [1.0, 100.0, 254.0, 255.5] {
+            let coarse = MetricProtocol {
+                data_range,
+                ..protocol.clone()
+            };
+            let error = metric(good.view(), good.view(), &coarse).expect_err("too coarse");
+            assert!(
+                error.to_string().contains("data_range = "),
+                "{data_range}: {error}"
+            );
+            let fine = MetricProtocol {
+                rounding: Rounding::None,
+                ..coarse
+            };
+            metric(good.view(), good.view(), &fine).expect("not rounded");
+        }
+        let wide = MetricProtocol {
+            data_range: 65_535.0,
+            ..protocol.clone()
+        };
+        metric(good.view(), good.view(), &wide).expect("16 bits");
     }
     let small = picture(1, 40, 10);
     assert_eq!(
@@ -253,7 +279,7 @@ fn protocol_is_written_and_read() {
     }
     assert_eq!(
         MetricProtocol::rgb().to_string(),
-        "rgb: RGB, range 0 to 255, rounded, border 0 px, SSIM window 11 x 11 Gaussian sigma 1.5, mean of images, \
-         higher is better"
+        "rgb: RGB, range 0 to 255, rounded, border 0 px, SSIM window 11 x 11 Gaussian sigma 1.5 k1 0.01 k2 0.03, \
+         mean of images, higher is better"
     );
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image_quality::{Backbone, Dists, Inception, Lpips, squared_mmd};
+use image_quality::{Backbone, Dists, Error, Inception, Lpips, PerceptualProtocol, squared_mmd};
 use ndarray::{Array2, Array3, ArrayView3, s};
 use safetensors::SafeTensors;
 use tch::Device;
@@ -94,6 +94,7 @@ fn inception() -> Option<Inception> {
 #[test]
 fn inception_gives_its_known_features() {
     let Some(network) = inception() else { return };
+    assert_eq!(network.protocol(), &PerceptualProtocol::fid());
     let path = Path::new(ROOT).join("tests/golden/image-quality-networks/china_299.png");
     let photo = image_io::read(&path, &image_io::Limits::default()).expect("photo");
     let features = network.features(&[photo.pixels.view()]).expect("valid");
@@ -107,12 +108,9 @@ fn inception_gives_its_known_features() {
         features.mean().expect("not empty"),
         number(&expected["mean"]),
     );
-    for (index, value) in expected["first"]
-        .as_array()
-        .expect("list")
-        .iter()
-        .enumerate()
-    {
+    let first = expected["first"].as_array().expect("list");
+    assert_eq!(first.len(), 4);
+    for (index, value) in first.iter().enumerate() {
         near(features[[0, index]], number(value));
     }
 }
@@ -144,6 +142,7 @@ fn inception_features_and_kid_agree_with_clean_fid_and_torch_fidelity() {
         }
         all
     };
+    assert_eq!(expected.len(), 12);
     let (a, b) = (features("a"), features("b"));
     let got = squared_mmd(a.view(), b.view()).expect("valid");
     let expected = number(&json["inception"]["squared_mmd"]);
@@ -172,11 +171,28 @@ fn inception_takes_images_together_or_alone_and_small_ones() {
         assert_eq!(alone, again);
     }
     assert_eq!(network.features(&[]).expect("valid").dim(), (0, 2048));
+    // More than go through the network together.
+    let many: Vec<_> = (0..17)
+        .map(|level| Array3::from_elem((3, 2, 2), level as f32 / 16.0))
+        .collect();
+    let views: Vec<_> = many.iter().map(|image| image.view()).collect();
+    let all = network.features(&views).expect("valid");
+    assert_eq!(all.dim(), (17, 2048));
+    for index in [0, 15, 16] {
+        let alone = network.features(&views[index..=index]).expect("valid");
+        for (a, b) in all.row(index).iter().zip(alone.row(0)) {
+            assert!((a - b).abs() < 1e-4, "{index}: {a} {b}");
+        }
+    }
     let broken = Array3::from_elem((3, 4, 4), f32::NAN);
-    assert!(network.features(&[broken.view()]).is_err());
-    assert!(
-        network
-            .features(&[Array3::zeros((3, 0, 4)).view()])
-            .is_err()
-    );
+    let empty = Array3::zeros((3, 0, 4));
+    for bad in [&broken, &empty] {
+        let error = network
+            .features(&[pixel.view(), bad.view()])
+            .expect_err("no image");
+        assert!(
+            matches!(error, Error::ImageOfSet { index: 1, .. }),
+            "{error}"
+        );
+    }
 }

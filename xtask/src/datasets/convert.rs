@@ -1,8 +1,9 @@
 //! What is done to photos on their way from a package into a set.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use image_io::{Format, Limits, Photo, PhotoInfo, WriteOptions};
 
+use super::file_list::MOST_PIXELS;
 use super::lanczos::Picture;
 
 /// Of the photos for training: with full colour resolution the traces of this compression stay below those of the first,
@@ -10,7 +11,7 @@ use super::lanczos::Picture;
 const JPEG_QUALITY: u8 = 94;
 /// Beyond what any package holds, and little enough for every machine.
 const LIMITS: Limits = Limits {
-    max_pixels: 1 << 26,
+    max_pixels: MOST_PIXELS,
     max_alloc: 1 << 30,
 };
 
@@ -34,11 +35,23 @@ impl Converted {
     }
 
     /// The photo with `width × height` pixels.
-    pub(crate) fn resized(mut self, width: usize, height: usize) -> Self {
+    ///
+    /// # Errors
+    /// When it, or what it is on the way, would have more pixels than any photo of a package.
+    pub(crate) fn resized(mut self, width: u32, height: u32) -> Result<Self> {
+        // The width is changed first: a high and narrow photo may be very large in between.
+        let rows = u64::from(height).max(self.picture.height as u64);
+        ensure!(
+            u64::from(width).saturating_mul(rows) <= MOST_PIXELS,
+            "a photo of {} x {} pixels is not made into one of {width} x {height}: more than {MOST_PIXELS} pixels in between",
+            self.picture.width,
+            self.picture.height
+        );
+        let (width, height) = (width as usize, height as usize);
         if (width, height) != (self.picture.width, self.picture.height) {
             self.picture = self.picture.resized(width, height);
         }
-        self
+        Ok(self)
     }
 
     /// Encodes the photo; EXIF is left behind, the colour profile is kept.
@@ -83,5 +96,29 @@ pub(crate) fn to_picture(photo: &Photo) -> Picture {
         width,
         height,
         samples,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_list_makes_a_photo_that_fills_the_memory() {
+        let photo = |width, height| Converted {
+            picture: Picture {
+                width,
+                height,
+                samples: vec![0; 3 * width * height],
+            },
+            icc_profile: None,
+        };
+        let small = photo(2, 3).resized(4, 2).unwrap().picture;
+        assert_eq!((small.width, small.height), (4, 2));
+        for (width, height) in [(65_535, 65_535), (u32::MAX, u32::MAX), (1, u32::MAX)] {
+            assert!(photo(2, 3).resized(width, height).is_err());
+        }
+        // 65535 x 2000 pixels after the first step.
+        assert!(photo(1, 2000).resized(65_535, 2).is_err());
     }
 }

@@ -8,6 +8,11 @@ use serde::Deserialize;
 
 use super::manifest::is_inside;
 
+/// Pixels of a photo that is made by resizing: more than any photo of a package has.
+pub(crate) const MOST_PIXELS: u64 = 1 << 26;
+/// The longest side of a JPEG file, in pixels.
+const MOST_SIDE: u32 = 65_535;
+
 /// The rows of the lists of one manifest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileList {
@@ -165,6 +170,15 @@ impl FileList {
             }
             if row.convert == Some(Convert::Resize) && row.width.is_none() {
                 say("resize needs width and height");
+            }
+            if row.convert == Some(Convert::Resize)
+                && let (Some(width), Some(height)) = (row.width, row.height)
+                && (width.max(height) > MOST_SIDE
+                    || u64::from(width) * u64::from(height) > MOST_PIXELS)
+            {
+                say(&format!(
+                    "resize makes at most {MOST_PIXELS} pixels, and sides of at most {MOST_SIDE}"
+                ));
             }
         }
         problems

@@ -11,7 +11,7 @@ mod paths;
 mod photos;
 #[cfg(unix)]
 mod pip;
-mod server;
+pub(crate) mod server;
 mod transfer;
 mod verify;
 mod weights;
@@ -35,10 +35,10 @@ use super::transfer::{Settings, Transfer};
 use crate::hash::hexadecimal;
 
 /// The pauses that were made instead of waiting.
-type Pauses = Arc<Mutex<Vec<Duration>>>;
+pub(crate) type Pauses = Arc<Mutex<Vec<Duration>>>;
 
 /// Settings that do not wait and use no proxy.
-fn settings() -> (Settings, Pauses) {
+pub(crate) fn settings() -> (Settings, Pauses) {
     let pauses = Pauses::default();
     let made = Arc::clone(&pauses);
     let settings = Settings {
@@ -84,7 +84,7 @@ fn png(width: u32, height: u32, seed: u8) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-pub(super) fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let mut zip = ZipWriter::new(&mut bytes);
     for (name, content) in entries {

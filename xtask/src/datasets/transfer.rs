@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) longest_pause: Duration,
     /// A connection on which nothing comes for so long is taken for cut.
     pub(crate) idle: Duration,
-    /// Bytes that a file may have of which neither the manifest nor the server says how long it is.
+    /// Bytes that a file may have of which it is not known beforehand how long it is, whatever the server says.
     pub(crate) most_bytes: u64,
     /// Waits.
     pub(crate) sleep: Box<dyn Fn(Duration)>,
@@ -266,6 +266,17 @@ impl Transfer {
             && size != total
         {
             let what = format!("the server announces {total} bytes, expected {size}");
+            return Err(mirror(anyhow!(what)));
+        }
+        let most = self.settings.most_bytes;
+        if let (None, Some(total)) = (request.size, total)
+            && total > most
+        {
+            let what = format!(
+                "the server announces {}, more than the {} that such a file may have",
+                report::megabytes(total),
+                report::megabytes(most)
+            );
             return Err(mirror(anyhow!(what)));
         }
         let total = total.or(request.size);

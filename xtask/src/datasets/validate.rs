@@ -131,10 +131,7 @@ impl Problems {
                 }
             }
             Source::Pip(source) => {
-                if source.requirement.split("==").count() != 2
-                    || source.requirement.starts_with('-')
-                    || source.requirement.contains(char::is_whitespace)
-                {
+                if !is_requirement(&source.requirement) {
                     let what = format!("requirement `{}` is not name==version", source.requirement);
                     self.say(place, &what);
                 }
@@ -398,6 +395,21 @@ fn is_plain_name(name: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         })
+}
+
+/// `name==version` and nothing else: pip would also take an address, a path or an option, and build what is there.
+fn is_requirement(text: &str) -> bool {
+    let is_of = |part: &str, others: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    text.split_once("==").is_some_and(|(name, version)| {
+        name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && is_of(name, "._-")
+            && is_of(version, ".+!_-")
+    })
 }
 
 /// One part of an address, as the Hugging Face Hub allows it in names.

@@ -36,6 +36,29 @@ struct Tensor {
     bytes: Vec<u8>,
 }
 
+/// Bytes that may still be copied out of a file. Tensors may share values there, and a small file that names the same ones
+/// again and again would fill the memory.
+struct Budget(usize);
+
+impl Budget {
+    /// As many as the file has, after it was decompressed.
+    fn of(file: &[u8]) -> Self {
+        Self(file.len())
+    }
+
+    /// Counts one copy.
+    ///
+    /// # Errors
+    /// When the copies would be larger than the file.
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.0 = self
+            .0
+            .checked_sub(bytes)
+            .context("its arrays share values, and are together larger than the file")?;
+        Ok(())
+    }
+}
+
 /// Makes the file of `row` in `folder` from `raw`, which the package holds.
 ///
 /// # Errors

@@ -1,15 +1,16 @@
 //! The official archive of libtorch, over HTTPS or from a file.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 
 use super::install;
 use super::validate::{Libtorch, VERSION};
+use crate::datasets::{Request, Settings, Transfer, Trouble};
 use crate::failure::Failure;
+use crate::hash::hexadecimal;
 use crate::python::Unavailable;
 use crate::report;
 use crate::space;
@@ -17,6 +18,8 @@ use crate::unpack;
 
 /// The archive and what is unpacked from it, with room to spare.
 const SPACE: u64 = 1_500_000_000;
+/// No archive is longer; the largest of the field, with CUDA, has 3 GB.
+const MOST_BYTES: u64 = 4_000_000_000;
 /// No more than this may come out of the archive.
 const UNPACK_LIMIT: u64 = 4_000_000_000;
 
@@ -33,12 +36,20 @@ fn official() -> Option<String> {
 
 /// Fetches and unpacks the archive, and moves the result to `destination`.
 ///
-/// No hash is published for the archive. What is checked is the transport (HTTPS), the length, the checksum of
-/// each file inside, and the version of what comes out.
+/// No hash is published for the archive. What is checked is the transport (HTTPS, also where it is redirected), the
+/// length, the checksum of each file inside, and the version of what comes out.
 ///
 /// # Errors
 /// [`Unavailable`] when there is no archive for this platform or it cannot be fetched.
 pub(crate) fn install(destination: &Path, given: Option<&str>) -> Result<Libtorch> {
+    let settings = Settings {
+        most_bytes: MOST_BYTES,
+        ..Settings::default()
+    };
+    install_by(&Transfer::new(settings), destination, given)
+}
+
+fn install_by(transfer: &Transfer, destination: &Path, given: Option<&str>) -> Result<Libtorch> {
     let Some(address) = given.map(str::to_owned).or_else(official) else {
         let platform = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
         return Err(Unavailable(format!("there is no official archive for {platform}")).into());
@@ -47,8 +58,8 @@ pub(crate) fn install(destination: &Path, given: Option<&str>) -> Result<Libtorc
     space::require(&downloads, space::free(&downloads), SPACE, "libtorch")?;
     let is_url = address.starts_with("https://") || address.starts_with("http://");
     let archive = if is_url {
-        let archive = downloads.join("libtorch.zip");
-        fetch(&address, &archive)?;
+        let archive = downloads.join(file_name(&address));
+        fetch(transfer, &address, &archive)?;
         archive
     } else {
         PathBuf::from(&address)
@@ -80,91 +91,33 @@ fn place(name: &str) -> Option<PathBuf> {
         .then(|| PathBuf::from(inner))
 }
 
-/// Downloads `address` to `path`. A stopped download goes on where it stopped, if the server can do that.
-fn fetch(address: &str, path: &Path) -> Result<()> {
-    if path.is_file() {
-        return Ok(());
-    }
-    let partial = path.with_extension("zip.partial");
-    let have = fs::metadata(&partial).map_or(0, |data| data.len());
-    report::say(format!("fetching {address}"));
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    // A compressed transfer would make lengths and ranges mean something else.
-    let mut request = agent.get(address).header("Accept-Encoding", "identity");
-    if have > 0 {
-        request = request.header("Range", format!("bytes={have}-"));
-    }
-    let mut response = request
-        .call()
-        .map_err(|error| Unavailable(format!("cannot fetch {address}: {error}")))?;
-    let status = response.status().as_u16();
-    let resumed = status == 206;
-    if status == 416 {
-        // What is there is as long as the whole, or longer: begin anew.
-        fs::remove_file(&partial)
-            .with_context(|| format!("cannot remove {}", partial.display()))?;
-        return fetch(address, path);
-    }
-    if !resumed && status != 200 {
-        return Err(Unavailable(format!("{address} answers with HTTP status {status}")).into());
-    }
-    let start = if resumed { have } else { 0 };
-    let rest: Option<u64> = response
-        .headers()
-        .get("Content-Length")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse().ok());
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .append(resumed)
-        .truncate(!resumed)
-        .open(&partial)
-        .with_context(|| format!("cannot create {}", partial.display()))?;
-    let copied = copy(response.body_mut().as_reader(), &mut file, start, rest)
-        .with_context(|| format!("the download of {address} stopped"))
-        .map_err(|error| {
-            Unavailable(format!(
-                "{error:#}; run this again to go on where it stopped"
-            ))
-        })?;
-    if let Some(rest) = rest
-        && copied != rest
-    {
-        return Err(Unavailable(format!(
-            "{address} sent {copied} of {rest} bytes; run this again to go on"
-        ))
-        .into());
-    }
-    file.sync_all()
-        .with_context(|| format!("cannot write {}", partial.display()))?;
-    fs::rename(&partial, path).with_context(|| format!("cannot create {}", path.display()))
+/// Where the archive from `address` is kept: no archive of another address can be taken for it, whole or in part.
+fn file_name(address: &str) -> String {
+    let hash = hexadecimal(&Sha256::digest(address));
+    format!("libtorch-{}.zip", &hash[..16])
 }
 
-fn copy(
-    mut body: impl Read,
-    file: &mut File,
-    start: u64,
-    rest: Option<u64>,
-) -> std::io::Result<u64> {
-    let bar = report::byte_bar(start + rest.unwrap_or(0), "libtorch");
-    bar.set_position(start);
-    let mut buffer = vec![0_u8; 1 << 18];
-    let mut copied = 0;
-    loop {
-        let read = body.read(&mut buffer)?;
-        if read == 0 {
-            bar.finish_and_clear();
-            return Ok(copied);
-        }
-        file.write_all(&buffer[..read])?;
-        copied += read as u64;
-        bar.inc(read as u64);
+/// Downloads `address` to `path`, unless an earlier run has. A stopped download goes on where it stopped, if the server
+/// can do that.
+fn fetch(transfer: &Transfer, address: &str, path: &Path) -> Result<()> {
+    if transfer.finished(path, None, None)?.is_some() {
+        return Ok(());
+    }
+    report::say(format!("fetching {address}"));
+    let request = Request {
+        url: address,
+        token: None,
+        path,
+        size: None,
+        sha256: None,
+    };
+    match transfer.download(&request) {
+        Ok(_) => Ok(()),
+        Err(Trouble::Local(error)) => Err(error),
+        Err(Trouble::Mirror(error)) => Err(Unavailable(format!(
+            "cannot fetch {address}: {error:#}; run this again to go on where it stopped"
+        ))
+        .into()),
     }
 }
 

@@ -456,3 +456,26 @@ fn a_tar_may_not_describe_an_entry_without_end() {
     assert_eq!(result.unwrap(), 1);
     assert_eq!(files, [format!("inner/out/{name}")]);
 }
+
+#[test]
+fn names_may_not_take_all_memory() {
+    use ::tar::EntryType;
+    // As long as a path may be for Linux, and a byte more; short enough for the archive to be read.
+    for (length, is_allowed) in [(4096, true), (4097, false)] {
+        let name = "d/".repeat(length / 2) + &"n".repeat(length % 2);
+        let mut survey = Survey::new(Path::new("x.tar"));
+        assert_eq!(survey.name(&name).is_ok(), is_allowed, "{length}");
+        if !is_allowed {
+            let long = ("long", EntryType::GNULongName, name.as_bytes());
+            let error = refused("x.tar", &tar_bytes(&[long, file("x", b"x")]));
+            assert!(error.contains("more than 4096 bytes"), "{error}");
+            assert!(error.len() < 400, "{error}");
+        }
+    }
+    let mut survey = Survey::new(Path::new("x.tar"));
+    survey.names_left = 10;
+    survey.name("12345").unwrap();
+    survey.name("67890").unwrap();
+    let error = survey.name("a").unwrap_err().to_string();
+    assert!(error.contains("brings all names to more than"), "{error}");
+}

@@ -113,7 +113,8 @@ impl Dists {
         Ok(self.distances(&a, &b)?.f_double_value(&[0])?)
     }
 
-    /// The distance of each pair of two batches, without rounding and without gradients.
+    /// The distance of each pair of two batches, without rounding and without gradients. A pair with a value that is NaN has the
+    /// distance NaN; the others of the batch have theirs.
     ///
     /// # Shapes
     /// Both `[N, 3, H, W]` on the device of the weights, float32, values in `[0, 1]`, at least 16 pixels wide and high;

@@ -14,12 +14,15 @@ use super::input;
 use super::weights::read_bounded;
 use crate::cause::Cause;
 use crate::error::{Error, Result, Which};
+use crate::protocol::perceptual::PerceptualProtocol;
 use crate::samples::check_image;
 
 /// Features of one image.
 const FEATURES: usize = 2048;
 /// Side of what the network sees, in pixels.
 const SIDE: i64 = 299;
+/// Images that go through the network together: more are no faster, and take memory for the features of all layers.
+const CHUNK: usize = 16;
 /// The one file that is run.
 const SHA256: &str = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34";
 const LENGTH: u64 = 87_335_461;
@@ -35,6 +38,7 @@ const LENGTH: u64 = 87_335_461;
 pub struct Inception {
     module: CModule,
     device: Device,
+    protocol: PerceptualProtocol,
 }
 
 impl Inception {
@@ -59,33 +63,56 @@ impl Inception {
             });
         }
         let module = CModule::load_data_on_device(&mut bytes.as_slice(), device)?;
-        Ok(Self { module, device })
+        Ok(Self {
+            module,
+            device,
+            protocol: PerceptualProtocol::fid(),
+        })
     }
 
-    /// The features of images, rounded to 8 bits first as saved files are; non-negative.
+    /// How FID compares images by these features, to report beside the numbers; KID says it by
+    /// [`PerceptualProtocol::kid`].
+    #[must_use]
+    pub fn protocol(&self) -> &PerceptualProtocol {
+        &self.protocol
+    }
+
+    /// The features of images, rounded to 8 bits first as saved files are; non-negative. 16 images at a time go through the
+    /// network, so that sets of any size fit into memory.
     ///
     /// # Shapes
     /// Images `[3, H, W]` of any sizes, values in `[0, 1]`; result `[N, 2048]`.
     ///
     /// # Errors
-    /// Other than three channels, no pixels, values that are not finite; libtorch.
+    /// [`Error::ImageOfSet`] with the index of an image that has other than three channels, no pixels, or values that are
+    /// not finite, before any is looked at; libtorch.
     pub fn features(&self, images: &[ArrayView3<'_, f32>]) -> Result<Array2<f32>> {
-        if images.is_empty() {
-            return Ok(Array2::zeros((0, FEATURES)));
+        for (index, image) in images.iter().enumerate() {
+            check_image(image, Which::First, 1).map_err(|error| Error::ImageOfSet {
+                index,
+                source: Box::new(error),
+            })?;
         }
-        let mut inputs = Vec::with_capacity(images.len());
-        for image in images {
-            check_image(image, Which::First, 1)?;
-            inputs.push(self.resized(image)?);
+        let mut values = Vec::with_capacity(images.len() * FEATURES);
+        for chunk in images.chunks(CHUNK) {
+            values.extend(self.features_of_chunk(chunk)?);
         }
+        Array2::from_shape_vec((images.len(), FEATURES), values)
+            .map_err(|error| Error::Torch(Cause::new(error)))
+    }
+
+    /// The features of a few images, one after the other.
+    fn features_of_chunk(&self, images: &[ArrayView3<'_, f32>]) -> Result<Vec<f32>> {
+        let inputs = images
+            .iter()
+            .map(|image| self.resized(image))
+            .collect::<Result<Vec<_>>>()?;
         let batch = Tensor::f_cat(&inputs, 0)?;
         let features = tch::no_grad(|| self.module.forward_ts(&[batch]))?
             .f_to_device(Device::Cpu)?
             .f_to_kind(Kind::Float)?
-            .f_reshape([images.len() as i64, FEATURES as i64])?;
-        let values = Vec::<f32>::try_from(&features.f_flatten(0, -1)?)?;
-        Array2::from_shape_vec((images.len(), FEATURES), values)
-            .map_err(|error| Error::Torch(Cause::new(error)))
+            .f_reshape([(images.len() * FEATURES) as i64])?;
+        Ok(Vec::<f32>::try_from(&features)?)
     }
 
     /// What the network sees, `[1, 3, 299, 299]`.

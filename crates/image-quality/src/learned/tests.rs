@@ -199,6 +199,30 @@ fn images_that_cannot_be_compared_are_errors() {
     }
 }
 
+/// One pixel that is NaN makes the distance of its own pair NaN, and of no other.
+fn check_nan(distances: impl Fn(&Tensor, &Tensor) -> Tensor) {
+    let (a, b) = (noise(50, 44, 1), noise(50, 44, 2));
+    let mut broken = a.clone();
+    broken[[1, 20, 30]] = f32::NAN;
+    let with_nan = batch(&[&a, &broken, &a]);
+    let others = batch(&[&b, &b, &a]);
+    for (first, second) in [(&with_nan, &others), (&others, &with_nan)] {
+        let values: Vec<f64> = Vec::try_from(&distances(first, second)).unwrap();
+        assert!(
+            values[0] > 0.0 && values[1].is_nan() && values[2] == 0.0,
+            "{values:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_a_number_has_no_distance() {
+    for (backbone, ..) in NETWORKS {
+        let metric = lpips(backbone);
+        check_nan(|a, b| metric.distances(a, b).unwrap());
+    }
+}
+
 #[test]
 fn a_batch_gives_what_single_images_give_and_gives_it_again() {
     let (a, b, c) = (noise(50, 44, 1), noise(50, 44, 2), noise(50, 44, 3));

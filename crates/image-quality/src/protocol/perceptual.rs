@@ -25,7 +25,8 @@ pub enum Aggregation {
     PerImageMean,
     /// One number for two whole sets; images are not paired.
     WholeSets,
-    /// Mean and standard deviation (divided by the number of subsets) over pairs of random subsets; images are not paired.
+    /// Mean and standard deviation (of the subsets at hand, not estimated by one less) over pairs of random subsets; images are
+    /// not paired.
     Subsets {
         /// Number of pairs of subsets.
         count: usize,
@@ -95,15 +96,18 @@ impl PerceptualProtocol {
         }
     }
 
-    /// NIQE as BasicSR computes it with `crop_border=0, convert_to='y'`; it needs no second image.
+    /// NIQE as BasicSR computes it with `crop_border=0, convert_to='y'`; it needs no second image. Samples are rounded to 8
+    /// bits, and the luma that is made of them is rounded again; what is left over beside whole blocks is cut off.
     #[must_use]
     pub fn niqe() -> Self {
         Self {
-            input_range: [0.0, 255.0],
+            // Studio range.
+            input_range: [16.0, 235.0],
             colour: Colour::Luma,
             ..Self::new(
                 "niqe",
-                "pristine model of NIQE, 36 statistics of blocks of 96 x 96 px at two scales, no network",
+                "pristine model of NIQE, 36 statistics of blocks of 96 x 96 px at two scales, cropped at the right and bottom \
+                 to whole blocks, luma rounded again to whole levels, no network",
             )
         }
     }
@@ -145,10 +149,6 @@ impl fmt::Display for PerceptualProtocol {
             Resize::None => "not resized",
             Resize::CleanBicubic299 => "resized to 299 x 299 (antialiased bicubic)",
         };
-        let direction = match self.direction {
-            Direction::HigherIsBetter => "higher is better",
-            Direction::LowerIsBetter => "lower is better",
-        };
         let [black, white] = self.input_range;
         write!(
             formatter,
@@ -162,6 +162,6 @@ impl fmt::Display for PerceptualProtocol {
                 write!(formatter, "mean of {count} subsets of {size} images")?;
             }
         }
-        write!(formatter, ", {direction}")
+        write!(formatter, ", {}", self.direction)
     }
 }

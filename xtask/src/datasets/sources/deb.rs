@@ -160,9 +160,7 @@ fn convert_to(row: &Row, convert: Convert, bytes: &[u8]) -> Result<Vec<u8>> {
     let photo = Converted::read(bytes)?;
     let photo = match (convert, row.width, row.height) {
         (Convert::Recode, ..) => photo,
-        (Convert::Resize, Some(width), Some(height)) => {
-            photo.resized(width as usize, height as usize)
-        }
+        (Convert::Resize, Some(width), Some(height)) => photo.resized(width, height)?,
         (Convert::Resize, ..) => anyhow::bail!("{} has no width and height in the list", row.path),
         (Convert::Lpips | Convert::StateDict | Convert::Npz, ..) => {
             anyhow::bail!("{} is made of weights, not of a photo", row.path)

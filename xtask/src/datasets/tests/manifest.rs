@@ -217,6 +217,42 @@ fn each_mistake_is_found() {
 }
 
 #[test]
+fn pip_is_given_a_name_and_a_version_alone() {
+    let problem = |requirement: &str| {
+        let hash = "0".repeat(64);
+        read(&pairs_manifest(&format!(
+            "[[sources]]\nkind = \"pip\"\nrequirement = \"{requirement}\"\nfile = \"a.tar.gz\"\nsha256 = \"{hash}\"\n"
+        )))
+        .err()
+    };
+    for good in ["scikit-image==0.26.0", "A.b_c==1!2.0+local-1", "a==1"] {
+        assert_eq!(problem(good), None, "{good}");
+    }
+    for bad in [
+        "https://evil.example/x.tar.gz?==",
+        "https://evil.example/x.tar.gz?==1",
+        "git+https://evil.example/x==1",
+        "./evil==1",
+        "../evil==1",
+        "/tmp/evil==1",
+        "evil @ https://evil.example/x==1",
+        "-r==1",
+        "--index-url==x",
+        "a[extra]==1",
+        "a==1 b",
+        "a==1==2",
+        "a===1",
+        "a==",
+        "==1",
+        "a",
+        "",
+    ] {
+        let found = problem(bad).unwrap_or_default();
+        assert!(found.contains("is not name==version"), "{bad}: {found}");
+    }
+}
+
+#[test]
 fn lists_are_compared_with_the_manifest() {
     let text = good().replace("size = [8, 6]", "size = [8, 6]\nfiles = \"pairs.csv\"");
     let desk = Desk::new(&text);
@@ -232,7 +268,10 @@ fn lists_are_compared_with_the_manifest() {
          test,../evil.png,,,,,,\n\
          test,elsewhere.png,,,ABC,,x,recode\n\
          other,test/a/blur/2.png,,,,main,x,recode\n\
-         test,test/a/blur/3.png,,,,nowhere,x,\n",
+         test,test/a/blur/3.png,,,,nowhere,x,\n\
+         test,test/a/blur/4.png,65536,1,,main,x,resize\n\
+         test,test/a/blur/5.png,8193,8192,,main,x,resize\n\
+         test,test/a/blur/6.png,8192,8192,,main,x,resize\n",
     );
     for part in [
         "test/a/blur/1.png has another size",
@@ -245,10 +284,13 @@ fn lists_are_compared_with_the_manifest() {
         "list: test/a/blur/2.png: only deb sources can convert",
         "list: split other is not in the manifest",
         "list: part nowhere is not in the manifest",
-        "count is 2, its list has 3",
+        "list: test/a/blur/4.png: resize makes at most 67108864 pixels",
+        "list: test/a/blur/5.png: resize makes at most 67108864 pixels",
+        "count is 2, its list has 6",
     ] {
         assert!(error.contains(part), "{part}: not in\n{error}");
     }
+    assert!(!error.contains("6.png: resize makes"), "{error}");
     for (csv, part) in [
         ("split,path,colour\ntest,a,b\n", "colour"),
         ("path\na\n", "split"),

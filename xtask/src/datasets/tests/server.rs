@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// One answer.
 #[derive(Clone)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -20,7 +20,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// 200 with a true length and the ETag `"v1"`.
-    pub(super) fn ok(body: &[u8]) -> Self {
+    pub(crate) fn ok(body: &[u8]) -> Self {
         Self {
             status: 200,
             headers: Vec::new(),
@@ -33,7 +33,7 @@ impl Reply {
     }
 
     /// 206 with the part from `start`.
-    pub(super) fn part(whole: &[u8], start: usize) -> Self {
+    pub(crate) fn part(whole: &[u8], start: usize) -> Self {
         let range = format!("bytes {start}-{}/{}", whole.len() - 1, whole.len());
         Self {
             status: 206,
@@ -42,32 +42,32 @@ impl Reply {
         .with("Content-Range", &range)
     }
 
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         let mut reply = Self::ok(b"sorry");
         reply.status = status;
         reply
     }
 
     /// Sets or replaces a header.
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub(super) fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| other != name);
         self
     }
 
     /// Only the first `sent` bytes of the body, then the end of the connection.
-    pub(super) fn cut(mut self, sent: usize) -> Self {
+    pub(crate) fn cut(mut self, sent: usize) -> Self {
         self.sent = sent;
         self
     }
 
     /// Only the first `sent` bytes of the body, then silence.
-    pub(super) fn stall(mut self, sent: usize) -> Self {
+    pub(crate) fn stall(mut self, sent: usize) -> Self {
         self.stalls = true;
         self.cut(sent)
     }
@@ -75,13 +75,13 @@ impl Reply {
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) path: String,
+pub(crate) struct Seen {
+    pub(crate) path: String,
     headers: Vec<(String, String)>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(other, _)| other.eq_ignore_ascii_case(name))
@@ -90,14 +90,14 @@ impl Seen {
 }
 
 /// A server on a free port of this machine.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
     /// Gives the answers in this order, one to each request; then 599.
-    pub(super) fn start(script: Vec<Reply>) -> Self {
+    pub(crate) fn start(script: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -113,11 +113,11 @@ impl Server {
         Self { address, seen }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/{path}", self.address)
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::Dtype;
 
-use super::Tensor;
 use super::objects::Array;
 use super::pickle::{self, Node};
+use super::{Budget, Tensor};
 
 /// Trunks: the name in Flax, and the places of the convolutions among the layers of torchvision's `features`.
 const TRUNKS: [(&str, &[usize]); 2] = [
@@ -34,8 +34,12 @@ pub(super) fn lpips(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
         .into_iter()
         .find(|(trunk, _)| leaves.contains_key(&format!("{trunk}/Conv_0/kernel")))
         .context("it is neither LPIPS with AlexNet nor with VGG16")?;
+    let mut budget = Budget::of(bytes);
     let mut take = |name: String| match leaves.remove(&name) {
-        Some(Node::Array(Some(array))) => Ok(array),
+        Some(Node::Array(Some(array))) => {
+            budget.take(array.bytes.len())?;
+            Ok(array)
+        }
         Some(_) => bail!("{name} is no float32 array"),
         None => bail!("{name} is missing"),
     };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::Dtype;
 
-use super::Tensor;
 use super::pickle::{self, Node};
+use super::{Budget, Tensor};
 
 /// The first pickle: a number of ten bytes that stands for this format.
 const START: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
@@ -18,6 +18,7 @@ const VERSION: i64 = 1001;
 /// # Errors
 /// Another format, anything but float32 tensors on the CPU in row order, or a file that is cut or too long.
 pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
+    let mut budget = Budget::of(bytes);
     let mut rest = bytes
         .strip_prefix(START)
         .context("it is no file of torch.save in the format before PyTorch 1.6")?;
@@ -67,6 +68,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
                 values.len() / 4 == view.storage.length,
                 "the storage of {name} has another length than its tensor says"
             );
+            budget.take(view.length * 4).with_context(|| name.clone())?;
             let bytes = values[view.offset * 4..(view.offset + view.length) * 4].to_vec();
             let tensor = Tensor {
                 dtype: Dtype::F32,

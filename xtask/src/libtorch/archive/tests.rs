@@ -1,12 +1,13 @@
-use std::io::{BufRead, BufReader};
+use std::io::Write;
 use std::net::TcpListener;
-use std::sync::mpsc;
 
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::super::fixture;
 use super::*;
+use crate::datasets::tests::server::{Reply, Server};
+use crate::datasets::tests::{settings, zip_of};
 
 /// The official layout: all in `libtorch/`, with files that are not needed.
 fn archive() -> Vec<u8> {
@@ -34,54 +35,23 @@ fn archive() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// A server that knows one file and byte ranges. The first answer breaks off after `cut` bytes, if given.
-/// Returns its address and the `Range` headers that it was asked with.
-fn serve(content: Vec<u8>, cut: Option<usize>) -> (String, mpsc::Receiver<Option<usize>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/libtorch.zip", listener.local_addr().unwrap());
-    let (sender, ranges) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut cut = cut;
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut range = None;
-            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-                let line = line.unwrap().to_lowercase();
-                if line.is_empty() {
-                    break;
-                }
-                if let Some(from) = line.strip_prefix("range: bytes=") {
-                    range = Some(from.trim_end_matches('-').parse::<usize>().unwrap());
-                }
-            }
-            // A test that does not ask has dropped its end.
-            let _ = sender.send(range);
-            let start = range.unwrap_or(0);
-            let status = if range.is_some() {
-                "206 Partial Content"
-            } else {
-                "200 OK"
-            };
-            let body = &content[start..];
-            write!(
-                stream,
-                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            )
-            .unwrap();
-            let end = cut.take().unwrap_or(body.len());
-            stream.write_all(&body[..end]).unwrap();
-        }
-    });
-    (address, ranges)
+/// Downloads without waiting; one attempt, so that a cut connection ends the run.
+fn transfer() -> Transfer {
+    let (settings, _) = settings();
+    Transfer::new(Settings {
+        attempts: 1,
+        most_bytes: 1 << 20,
+        ..settings
+    })
 }
 
 #[test]
 fn an_archive_over_http_is_installed_without_what_is_not_needed() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("libtorch");
-    let (address, _) = serve(archive(), None);
-    let found = install(&destination, Some(&address)).unwrap();
+    let server = Server::start(vec![Reply::ok(&archive())]);
+    let address = server.url("libtorch.zip");
+    let found = install_by(&transfer(), &destination, Some(&address)).unwrap();
     assert_eq!(found.version, VERSION);
     assert!(
         destination
@@ -102,31 +72,74 @@ fn an_archive_over_http_is_installed_without_what_is_not_needed() {
 fn a_broken_download_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("libtorch");
-    let (address, ranges) = serve(archive(), Some(100));
-    let error = install(&destination, Some(&address)).unwrap_err();
+    let archive = archive();
+    let server = Server::start(vec![
+        Reply::ok(&archive).cut(100),
+        Reply::part(&archive, 100),
+    ]);
+    let address = server.url("libtorch.zip");
+    let error = install_by(&transfer(), &destination, Some(&address)).unwrap_err();
     assert!(error.downcast_ref::<Unavailable>().is_some(), "{error:#}");
     assert!(!destination.exists());
-    install(&destination, Some(&address)).unwrap();
-    assert_eq!(ranges.try_iter().collect::<Vec<_>>(), [None, Some(100)]);
+    install_by(&transfer(), &destination, Some(&address)).unwrap();
+    let seen = server.seen();
+    let headers = |name| seen.iter().map(move |seen| seen.header(name));
+    assert!(headers("Range").eq([None, Some("bytes=100-")]));
+    assert!(headers("If-Range").eq([None, Some("\"v1\"")]));
+}
+
+#[test]
+fn what_came_from_another_address_is_not_used() {
+    let other = zip_of(&[("libtorch/build-version", b"2.10.0+cpu\n")]);
+    // Whole, and cut: the first is not what it should be, of the second nothing may be joined to another.
+    for first in [Reply::ok(&other), Reply::ok(&archive()).cut(100)] {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("libtorch");
+        let server = Server::start(vec![first, Reply::ok(&archive())]);
+        let install = |path: &str| install_by(&transfer(), &destination, Some(&server.url(path)));
+        install("old.zip").unwrap_err();
+        install("new.zip").unwrap();
+        let seen = server.seen();
+        assert_eq!(seen.len(), 2);
+        assert_eq!(seen[1].path, "/new.zip");
+        assert_eq!(seen[1].header("Range"), None);
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("libtorch");
+    let long = vec![0_u8; (1 << 20) + 1];
+    for (reply, why) in [
+        (Reply::ok(&long), "the server announces 1.0 MB, more than"),
+        (
+            Reply::ok(&long).without("Content-Length"),
+            "sends more than 1.0 MB",
+        ),
+    ] {
+        let server = Server::start(vec![reply]);
+        let address = server.url("libtorch.zip");
+        let error = install_by(&transfer(), &destination, Some(&address)).unwrap_err();
+        assert!(error.downcast_ref::<Unavailable>().is_some(), "{error:#}");
+        assert!(format!("{error:#}").contains(why), "{error:#}");
+    }
 }
 
 #[test]
 fn an_answer_that_is_no_archive_is_refused_and_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("libtorch");
-    let (address, _) = serve(b"<html>please log in</html>".to_vec(), None);
-    let error = install(&destination, Some(&address)).unwrap_err();
+    let server = Server::start(vec![Reply::ok(b"<html>please log in</html>")]);
+    let address = server.url("libtorch.zip");
+    let error = install_by(&transfer(), &destination, Some(&address)).unwrap_err();
     assert!(
         format!("{error:#}").contains("not a complete zip file"),
         "{error:#}"
     );
     assert!(!destination.exists());
-    assert!(
-        !folder
-            .path()
-            .join("libtorch-download/libtorch.zip")
-            .exists()
-    );
+    let downloads = folder.path().join("libtorch-download");
+    assert!(!downloads.join(file_name(&address)).exists());
 }
 
 #[test]
@@ -135,7 +148,8 @@ fn a_server_that_is_not_there_leaves_room_for_another_source() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/libtorch.zip", listener.local_addr().unwrap());
     drop(listener);
-    let error = install(&folder.path().join("libtorch"), Some(&address)).unwrap_err();
+    let destination = folder.path().join("libtorch");
+    let error = install_by(&transfer(), &destination, Some(&address)).unwrap_err();
     assert!(error.downcast_ref::<Unavailable>().is_some(), "{error:#}");
 }
 

@@ -3,7 +3,7 @@
 use ndarray::{Array3, s};
 use tch::Device;
 
-use super::{NETWORKS, batch, golden, noise, pairs};
+use super::{NETWORKS, batch, check_nan, golden, noise, pairs};
 use crate::error::{Error, Which};
 use crate::learned::Dists;
 use crate::learned::weights::WeightFile;
@@ -89,6 +89,12 @@ fn images_that_cannot_be_compared_are_errors() {
             column: 1
         }
     );
+}
+
+#[test]
+fn what_is_not_a_number_has_no_distance() {
+    let metric = dists();
+    check_nan(|a, b| metric.distances(a, b).unwrap());
 }
 
 #[test]

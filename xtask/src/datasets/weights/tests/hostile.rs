@@ -119,22 +119,100 @@ fn nesting_sharing_and_circles_end() {
     assert!(refused(&nested).contains("entries"));
 }
 
+/// A dict with one array `a`: shape, byte order, column order and bytes as given.
+fn array(shape: &[u8], order: &[u8], fortran: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut pickle =
+        b"}X\x01\0\0\0acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R(K\x01("
+            .to_vec();
+    pickle.extend(shape);
+    pickle.extend(b"tcnumpy\ndtype\nX\x02\0\0\0f4\x89\x88\x87R(K\x03X\x01\0\0\0");
+    pickle.extend(order);
+    pickle.extend(b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb");
+    pickle.push(fortran);
+    pickle.extend([b'C', bytes.len() as u8]);
+    pickle.extend(bytes);
+    pickle.extend(b"tbs.");
+    pickle
+}
+
+/// The instruction for a text.
+fn text(text: &str) -> Vec<u8> {
+    let length = (text.len() as u32).to_le_bytes();
+    [b"X".as_slice(), &length, text.as_bytes()].concat()
+}
+
+/// A state dict of 250 values under each of these names, all of them in one storage.
+fn shared_state_dict(names: &[&str]) -> Vec<u8> {
+    let good = golden("state_dict.pt");
+    let system = pickle::read(&good[15..]).unwrap().length + 15;
+    let tensors = pickle::read(&good[system..]).unwrap().length + system;
+    let mut file = good[..tensors].to_vec();
+    file.extend(b"}");
+    for (index, name) in names.iter().enumerate() {
+        file.extend(text(name));
+        if index > 0 {
+            file.extend(b"h\0s");
+            continue;
+        }
+        file.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        file.extend([text("storage"), b"ctorch\nFloatStorage\n".to_vec()].concat());
+        file.extend([text("0"), text("cpu")].concat());
+        file.extend(b"M\xfa\0NtQK\0M\xfa\0\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtRq\0s");
+    }
+    file.extend(b".");
+    file.extend([b"](".to_vec(), text("0"), b"e.".to_vec()].concat());
+    file.extend(250_u64.to_le_bytes());
+    file.extend([0; 1000]);
+    file
+}
+
+#[test]
+fn shared_values_do_not_multiply() {
+    assert_eq!(
+        state_dict::read(&shared_state_dict(&["a"])).unwrap().len(),
+        1
+    );
+    let error = state_dict::read(&shared_state_dict(&["a", "b"])).unwrap_err();
+    assert!(format!("{error:#}").contains("share values"), "{error:#}");
+
+    // LPIPS of which all kernels are one array, and all biases another.
+    let value = |shape: &[u8], memo: &[u8]| {
+        let dict = array(shape, b"<", 0x89, &[0; 240]);
+        [&dict[7..dict.len() - 2], memo].concat()
+    };
+    let (kernel, bias) = (
+        value(b"K\x01K\x01K\x01K\x3c", b"q\0"),
+        value(b"K\x3c", b"q\x01"),
+    );
+    let mut pickle = [b"}".to_vec(), text("AlexNet_0"), b"}".to_vec()].concat();
+    for layer in 0..5 {
+        let is_first = layer == 0;
+        pickle.extend(
+            [
+                text(&format!("Conv_{layer}")),
+                b"}".to_vec(),
+                text("kernel"),
+            ]
+            .concat(),
+        );
+        pickle.extend(if is_first { &kernel[..] } else { b"h\0" });
+        pickle.extend([b"s".to_vec(), text("bias")].concat());
+        pickle.extend(if is_first { &bias[..] } else { b"h\x01" });
+        pickle.extend(b"ss");
+    }
+    pickle.extend(b"s");
+    for head in 0..5 {
+        pickle.extend([text(&format!("NetLinLayer_{head}")), b"}".to_vec()].concat());
+        pickle.extend([text("Conv_0"), b"}".to_vec(), text("kernel")].concat());
+        pickle.extend(b"h\0sss");
+    }
+    pickle.extend(b".");
+    let error = flax::lpips(&pickle).unwrap_err();
+    assert!(format!("{error:#}").contains("share values"), "{error:#}");
+}
+
 #[test]
 fn arrays_that_do_not_fit_are_refused() {
-    // One array: shape, type and bytes as given.
-    let array = |shape: &[u8], order: &[u8], fortran: u8, bytes: &[u8]| {
-        let mut pickle = b"}X\x01\0\0\0acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R(K\x01("
-            .to_vec();
-        pickle.extend(shape);
-        pickle.extend(b"tcnumpy\ndtype\nX\x02\0\0\0f4\x89\x88\x87R(K\x03X\x01\0\0\0");
-        pickle.extend(order);
-        pickle.extend(b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb");
-        pickle.push(fortran);
-        pickle.extend([b'C', bytes.len() as u8]);
-        pickle.extend(bytes);
-        pickle.extend(b"tbs.");
-        pickle
-    };
     let good = array(b"K\x02K\x01", b"<", 0x89, &[0; 8]);
     assert_eq!(pickle::read(&good).unwrap().leaves().unwrap().len(), 1);
     for (bad, why) in [
