@@ -205,6 +205,7 @@ fn bad_pairs_are_left_out_and_named_once() {
     let entry = gopro(&set, 6, 2);
     let scene = |path: &str| set.join("train/scene-1").join(path);
     write_picture(&scene("blur/alone.png"), [64, 80], 1, true);
+    write_picture(&scene("sharp/single.png"), [64, 80], 1, false);
     write_picture(&scene("sharp/size.png"), [64, 81], 1, false);
     write_picture(&scene("blur/size.png"), [64, 80], 1, true);
     write_picture(&scene("sharp/tiny.png"), [20, 20], 1, false);
@@ -223,6 +224,7 @@ fn bad_pairs_are_left_out_and_named_once() {
     assert_eq!(outcome.unwrap().step, 30);
     for (name, why) in [
         ("alone.png", "is not there"),
+        ("sharp/single.png", "1 sharp picture without a blurry one"),
         ("size.png", "but its sharp picture is 81×64"),
         ("tiny.png", "20×20 is smaller than 32×32"),
         ("blur/0.png", ""),
@@ -237,7 +239,7 @@ fn bad_pairs_are_left_out_and_named_once() {
     }
     assert_eq!(
         notes.iter().filter(|note| note.contains("scene-")).count(),
-        5,
+        6,
         "{notes:#?}"
     );
     let model = std::fs::read(run.out.join(files::MODEL)).unwrap();
