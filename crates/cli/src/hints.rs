@@ -149,8 +149,11 @@ impl From<trainer::Error> for Problem {
             E::DataChanged { .. } => Some(
                 "a run needs the same data to its end: put the file back and go on with --resume, or start again in another --out",
             ),
-            E::Diverged { .. } => Some(
-                "lower learning_rate in a --config file and continue with --resume, or look at the photographs",
+            E::Diverged { last: None, .. } => {
+                Some("start again with a lower --set learning_rate=…, or look at the photographs")
+            }
+            E::NotSaved { last: None, .. } => Some(
+                "make room on the disk, then begin again with --resume, which finds nothing done",
             ),
             E::NotSaved { .. } => {
                 Some("make room on the disk, then continue from the last good state with --resume")

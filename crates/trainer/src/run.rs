@@ -282,6 +282,7 @@ pub fn run(
             seconds_left: pace.left(step, config, passes),
         })
         .is_break();
+        let mut to_show = None;
         if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
             let _part = part!("validate", device);
             let begun = Instant::now();
@@ -310,10 +311,8 @@ pub fn run(
                 "report": report,
                 "seconds": validation_seconds, "preview_seconds": preview_seconds,
             });
-            recorder.validation(step, measures, sheet);
-            for note in recorder.take_notes() {
-                let _ = observe(Event::Note(note));
-            }
+            let line = recorder.validation(step, measures);
+            to_show = Some((line, sheet));
             let seconds = begun.elapsed().as_secs_f64();
             pace.validation_took(seconds);
             interrupted |= observe(Event::Validation {
@@ -341,9 +340,10 @@ pub fn run(
         let last_one = step == config.steps || interrupted;
         let due = step.is_multiple_of(config.checkpoint_every) || saved_at.elapsed() >= between;
         // While steps are skipped, the state is no better than the one before; and a disk that was full is tried again.
-        if last_one
-            || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0
-        {
+        let saving = last_one
+            || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0;
+        let mut written = None;
+        if saving {
             let _part = part!("checkpoint", device);
             let path = folder.path(files::MODEL);
             let begun = Instant::now();
@@ -352,25 +352,38 @@ pub fn run(
                 .and_then(|()| write_model(&path, &optimizer, &progress, &report));
             saved_at = Instant::now();
             pace.checkpoint_took(begun.elapsed().as_secs_f64());
-            tried = written.is_err();
-            match written {
-                Ok(()) => interrupted |= observe(Event::Checkpoint { path }).is_break(),
-                Err(error @ Error::Diverged { .. }) => return Err(error),
-                Err(error) if last_one => {
-                    return Err(Error::NotSaved {
-                        step,
-                        last: states.last().clone(),
-                        source: Box::new(error),
-                    });
-                }
-                Err(error) => {
-                    let text = format!(
-                        "step {step} could not be saved: {}; {}; training goes on and tries again",
-                        chain(&error),
-                        last_good(states.last())
-                    );
-                    let _ = observe(Event::Note(text));
-                }
+            tried = outcome.is_err();
+            written = Some(outcome);
+        }
+        // Only now: what is nice to look at takes no room from what is needed to go on.
+        if let Some((line, sheet)) = to_show {
+            recorder.show(step, &line, sheet);
+            for note in recorder.take_notes() {
+                let _ = observe(Event::Note(note));
+            }
+        }
+        match written {
+            None => {}
+            Some(Ok(())) => {
+                let path = folder.path(files::MODEL);
+                interrupted |= observe(Event::Checkpoint { path }).is_break();
+            }
+            Some(Err(error @ Error::Diverged { .. })) => return Err(error),
+            // A run that never saved anything has nothing to lose, and its user is probably still there.
+            Some(Err(error)) if last_one || states.last().is_none() => {
+                return Err(Error::NotSaved {
+                    step,
+                    last: states.last().clone(),
+                    source: Box::new(error),
+                });
+            }
+            Some(Err(error)) => {
+                let text = format!(
+                    "step {step} could not be saved: {}; {}; training goes on and tries again",
+                    chain(&error),
+                    last_good(states.last())
+                );
+                let _ = observe(Event::Note(text));
             }
         }
     }
