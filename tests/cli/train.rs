@@ -155,6 +155,8 @@ fn a_run_is_not_written_over_another() {
     Outcome::of(&mut msdeblur(&first))
         .exits(2)
         .says(&["state.safetensors", "differs in seed"]);
+    let hint = "\nhint: leave --seed=9 out; if the change is on purpose, start a new run";
+    assert!(outcome.stderr.contains(hint), "{outcome}");
     assert_eq!(folder.bytes("run/model.safetensors"), before);
 }
 
@@ -322,9 +324,9 @@ fn a_stopped_run_goes_on_as_it_says() {
     );
     let longer = type_in(&format!("{command} --steps=32")).exits(0);
     assert!(
-        longer
-            .stderr
-            .contains("note: the run now ends after 32 steps instead of 30"),
+        longer.stderr.contains(
+            "note: the run now ends after 32 steps instead of 30; the learning rate falls"
+        ),
         "{longer}"
     );
     assert!(longer.stderr.contains("trained 2 more in "), "{longer}");

@@ -43,6 +43,14 @@ fn a_file_and_settings_are_all_that_a_run_needs() {
     for line in ["steps = 1\n", "mid_layers = 2\n", "name = \"tiny\"\n"] {
         assert!(written.contains(line), "{line}: {written}");
     }
+    // What does not go on is named with its place.
+    let other = tiny(&folder, "batch = 3\n");
+    let outcome = train(&[&other, "--set", "model.unet.mid_layers=2", "--resume"]).exits(2);
+    let told = "run/state.safetensors: the saved run differs in batch\n";
+    assert!(outcome.stderr.contains(told), "{outcome}");
+    let hint = format!("\nhint: put back `batch` in line 5 of {other}; if the change");
+    assert!(outcome.stderr.contains(&hint), "{outcome}");
+    let config = tiny(&folder, "");
     // It goes on in the same place.
     let again = train(&[&config, "--set", "model.unet.mid_layers=2", "--resume"]).exits(0);
     assert!(again.stderr.contains("2 steps in all"), "{again}");

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::words::shell_word;
+
 /// A problem, worded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -190,14 +192,28 @@ impl From<trainer::Error> for Problem {
             },
             _ => chain(&error),
         };
-        Self {
-            message,
-            hint: hint.map(Into::into),
-        }
+        let hint = match &error {
+            E::Diverged {
+                last: Some(last), ..
+            } => Some(calmer(last.path.parent().unwrap_or(Path::new(".")))),
+            _ => hint.map(Into::into),
+        };
+        Self { message, hint }
     }
 }
 
-/// Every tensor that does not fit, each on its line.
+/// How to continue a run that diverged.
+fn calmer(run: &Path) -> String {
+    format!(
+        "continue with `msdeblur train --out={} --resume --set learning_rate=…` and a lower one, or look at the photographs",
+        shell_word(run)
+    )
+}
+
+/// Tensors that are named, of all kinds together.
+const NAMED: usize = 10;
+
+/// The tensors that do not fit, each on its line; of many, some of every kind.
 fn misfits(path: &Path, mismatch: &ms_guidance::Mismatch) -> String {
     let mut text = format!("{}: is of another network: {mismatch}", path.display());
     for (what, names) in [

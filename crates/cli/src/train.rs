@@ -35,7 +35,11 @@ struct Finished {
 /// Wrong usage or set-up, or a training run that cannot go on.
 pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
-    let Setup { config, remarks } = Setup::new(&args)?;
+    let Setup {
+        config,
+        remarks,
+        origins,
+    } = Setup::new(&args)?;
     if args.print_config {
         write_stdout(&config.to_toml()?);
         return Ok(0);
@@ -79,7 +83,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     if let Some(trace) = &trace {
         end(trace, &printer);
     }
-    let outcome = outcome?;
+    let outcome = outcome.map_err(|error| origins.explain(error))?;
     let finished = Finished {
         stopped_early: outcome.interrupted && outcome.step < config.steps,
         interrupted: outcome.interrupted && cancel::requested(),

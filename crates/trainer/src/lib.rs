@@ -41,9 +41,9 @@ mod validation;
 
 pub use cache::ImageCache;
 pub use config::{ConfigProblem, Draft, Loss, PRESETS, Place, SCHEMA_VERSION, TrainConfig};
-pub use data::DataSet;
+pub use data::{DataCount, DataSet};
 pub use dry_run::{DryRun, dry_run};
-pub use error::{Error, Result, Saved};
+pub use error::{DataChange, Error, Result, Saved};
 pub use estimate::Estimate;
 pub use folder::files;
 pub use loader::{Batch, Loader};

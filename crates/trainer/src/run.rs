@@ -24,7 +24,7 @@ use crate::recorder::Recorder;
 use crate::span::part;
 use crate::stability::Stability;
 use crate::start::{self, Trained};
-use crate::state::Progress;
+use crate::state::{self, Progress};
 use crate::states::{BEST_MODEL, SavedStates};
 use crate::step::Stepper;
 use crate::validation::lpips;
@@ -111,7 +111,9 @@ pub fn run(
     config.validate()?;
     // Whoever names a file wants to hear before the first step that it cannot be used.
     let lpips = lpips(config, device)?;
-    let folder = RunFolder::prepare(config, resume)?;
+    let mut folder = RunFolder::prepare(config, resume)?;
+    let data = DataSet::open(config)?;
+    let count = data.count();
     let DataSet {
         training,
         validation,
@@ -120,7 +122,7 @@ pub fn run(
         notes,
         sha256: data_sha256,
         ..
-    } = DataSet::open(config)?;
+    } = data;
     for note in notes {
         let _ = observe(Event::Note(note));
     }
@@ -147,7 +149,7 @@ pub fn run(
         });
     }
     let loaded = match resume {
-        true => states.load(&mut optimizer, config, &data_sha256)?,
+        true => states.load(&mut optimizer, config, &data_sha256, count)?,
         false => None,
     };
     let mut progress = match &loaded {
@@ -156,6 +158,7 @@ pub fn run(
             step: 0,
             updates: 0,
             data_sha256,
+            data_count: Some(count),
             config: config.clone(),
             stability: Stability::default(),
             best_psnr: None,
@@ -164,7 +167,8 @@ pub fn run(
             parent: start::initialise(config, &mut optimizer, observe)?,
         },
     };
-    progress.config = config.clone();
+    let saved_config = std::mem::replace(&mut progress.config, config.clone());
+    progress.data_count = Some(count);
     let first = progress.step;
     if let Some(loaded) = &loaded {
         if first > config.steps {
@@ -182,6 +186,9 @@ pub fn run(
             )));
         }
         states.set_aside(&loaded.damaged)?;
+        for change in state::changes(&saved_config, config) {
+            let _ = observe(Event::Note(change));
+        }
     }
     // Only now: a state that does not fit must leave the folder as it was.
     let mut recorder = Recorder::start(&folder, config, first)?;
@@ -345,9 +352,9 @@ pub fn run(
         let mut written = None;
         if saving {
             let _part = part!("checkpoint", device);
-            let path = folder.path(files::MODEL);
             let begun = Instant::now();
-            let written = states
+            let path = folder.path(files::MODEL);
+            let outcome = states
                 .save(&mut optimizer, &progress)
                 .and_then(|()| write_model(&path, &optimizer, &progress, &report));
             saved_at = Instant::now();
