@@ -131,8 +131,15 @@ impl From<trainer::Error> for Problem {
         use trainer::Error as E;
         let hint = match &error {
             E::RunExists { .. } => Some("continue it with --resume, or choose another --out"),
-            E::ResumeMismatch { .. } => Some(
-                "leave these options out: --resume takes them from OUT/config.toml; photographs must be those of the first start",
+            E::OutAmongData { .. } => {
+                Some("take a folder beside it: the run's own pictures would be trained on")
+            }
+            E::InUse { .. } => Some("wait for its end, or choose another --out"),
+            E::Io {
+                action: "create the run folder" | "write in the run folder",
+                ..
+            } => Some(
+                "name a folder with --out that you may make and write in; no part of its path may be a file",
             ),
             E::PastTheEnd { .. } => Some("leave --steps out, or ask for more"),
             E::Io {

@@ -107,6 +107,24 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// The run folder is one that is searched for data, or lies below one.
+    #[error(
+        "{}: the run folder lies in {}, which is searched for pictures to train on",
+        out.display(),
+        data.display()
+    )]
+    OutAmongData {
+        /// The run folder.
+        out: PathBuf,
+        /// The folder with photographs or pairs.
+        data: PathBuf,
+    },
+    /// Another process trains in the run folder.
+    #[error("{}: another msdeblur is training here", path.display())]
+    InUse {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// The saved state belongs to another configuration.
     #[error("{}: the saved run differs in {difference}{}", path.display(), changed(data))]
     ResumeMismatch {

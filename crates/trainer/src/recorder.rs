@@ -58,7 +58,7 @@ impl Recorder {
     ///
     /// # Errors
     /// If the configuration or the log cannot be written at all.
-    pub(crate) fn start(folder: &RunFolder, config: &TrainConfig, step: u64) -> Result<Self> {
+    pub(crate) fn start(folder: &mut RunFolder, config: &TrainConfig, step: u64) -> Result<Self> {
         let log = folder.start(config, step)?;
         let mut history = History::default();
         for line in log.lines() {

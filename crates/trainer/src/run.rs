@@ -191,7 +191,7 @@ pub fn run(
         }
     }
     // Only now: a state that does not fit must leave the folder as it was.
-    let mut recorder = Recorder::start(&folder, config, first)?;
+    let mut recorder = Recorder::start(&mut folder, config, first)?;
     let parameters = config.model.parameter_count();
     let _ = observe(Event::Started {
         parameters,

@@ -44,6 +44,11 @@ fn older_step(name: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
+/// Whether a file of this name is a saved state.
+pub(crate) fn is_state(name: &str) -> bool {
+    name == files::STATE || older_step(name).is_some()
+}
+
 impl SavedStates {
     /// The states in `folder`, of which `keep` are kept.
     pub(crate) fn new(folder: PathBuf, keep: usize) -> Self {
