@@ -153,7 +153,7 @@ fn a_run_is_not_written_over_another() {
     ]);
     assert!(outcome.stderr.contains("--resume"), "{outcome}");
     first.extend(["--resume".into(), "--seed".into(), "9".into()]);
-    Outcome::of(&mut msdeblur(&first))
+    let outcome = Outcome::of(&mut msdeblur(&first))
         .exits(2)
         .says(&["state.safetensors", "differs in seed"]);
     let hint = "\nhint: leave --seed=9 out; if the change is on purpose, start a new run";

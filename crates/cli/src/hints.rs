@@ -99,6 +99,13 @@ impl From<::deblur::Error> for Problem {
             ::deblur::Error::CheckpointRead { .. } => error
                 .hint()
                 .map(|hint| hint.replace("leave the checkpoint out", "leave --checkpoint out")),
+            ::deblur::Error::Checkpoint {
+                source: ms_guidance::Error::Metadata { .. },
+                ..
+            } => Some(
+                "only models written by msdeblur can be used: of a training run model.safetensors or best.safetensors, not its state"
+                    .into(),
+            ),
             ::deblur::Error::TooFewSamples { .. } => Some("use --samples 2 or more".into()),
             other => other.hint(),
         };
@@ -125,6 +132,9 @@ impl From<image_quality::Error> for Problem {
         }
     }
 }
+
+/// For files without the description of a model, which states of a run are.
+const NO_STATE: &str = "take model.safetensors or best.safetensors of a run, not its state; a run itself is continued with --resume";
 
 impl From<trainer::Error> for Problem {
     fn from(error: trainer::Error) -> Self {
@@ -183,9 +193,7 @@ impl From<trainer::Error> for Problem {
                 ms_guidance::Error::Mismatch(_) => {
                     "the network must be that of the checkpoint: take the [model] of the config.toml it was trained with"
                 }
-                ms_guidance::Error::Metadata { .. } => {
-                    "take model.safetensors or best.safetensors of a run, not its state; a run itself is continued with --resume"
-                }
+                ms_guidance::Error::Metadata { .. } => NO_STATE,
                 _ => "check the path; models are what training writes as model.safetensors",
             }),
             _ => None,
@@ -222,17 +230,40 @@ const NAMED: usize = 10;
 
 /// The tensors that do not fit, each on its line; of many, some of every kind.
 fn misfits(path: &Path, mismatch: &ms_guidance::Mismatch) -> String {
-    let mut text = format!("{}: is of another network: {mismatch}", path.display());
-    for (what, names) in [
+    let kinds = [
         ("missing", &mismatch.missing),
         ("unexpected", &mismatch.unexpected),
         ("wrong shape", &mismatch.misshaped),
         ("wrong type", &mismatch.mistyped),
         ("NaN or infinite", &mismatch.non_finite),
-    ] {
-        for name in names {
+    ];
+    let counts = kinds.iter().filter(|(_, names)| !names.is_empty());
+    let counts: Vec<String> = counts
+        .map(|(what, names)| format!("{} {what}", names.len()))
+        .collect();
+    let mut text = format!(
+        "{}: is of another network: {}",
+        path.display(),
+        counts.join(", ")
+    );
+    let all: usize = kinds.iter().map(|(_, names)| names.len()).sum();
+    let mut taken = [0; 5];
+    // One of each kind in turn, so that many of one kind do not hide the others.
+    let (mut left, mut index) = (all.min(NAMED), 0);
+    while left > 0 {
+        let kind = index % kinds.len();
+        if taken[kind] < kinds[kind].1.len() {
+            (taken[kind], left) = (taken[kind] + 1, left - 1);
+        }
+        index += 1;
+    }
+    for ((what, names), taken) in kinds.iter().zip(taken) {
+        for name in &names[..taken] {
             let _ = write!(text, "\n  {what}: {name}");
         }
+    }
+    if all > NAMED {
+        let _ = write!(text, "\n  and {} more", all - NAMED);
     }
     text
 }

@@ -177,6 +177,8 @@ fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
     match event {
         Event::Started {
             parameters,
+            frozen,
+            init,
             photos,
             skipped,
             resumed_at,
@@ -200,9 +202,15 @@ fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
                 count(photos as u64, "photo"),
                 count(total, "step")
             ));
+            if let Some(init) = &init {
+                printer.status(&format!("starting from {}", init.display()));
+            }
+            if frozen > 0 {
+                printer.status(&format!("{frozen} of {parameters} parameters frozen"));
+            }
             printer.data(
                 "started",
-                &json!({ "parameters": parameters, "photos": photos, "skipped": skipped, "resumed_at": resumed_at, "total": total }),
+                &json!({ "parameters": parameters, "frozen": frozen, "init": init.as_deref().map(path_text), "photos": photos, "skipped": skipped, "resumed_at": resumed_at, "total": total }),
             );
             printer.progress.start(total, "steps");
             printer.progress.resume_at(resumed_at);

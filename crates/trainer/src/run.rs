@@ -38,6 +38,10 @@ pub enum Event {
     Started {
         /// Parameters of the model.
         parameters: i64,
+        /// Those of them that do not change.
+        frozen: i64,
+        /// The checkpoint whose weights a new run starts from.
+        init: Option<PathBuf>,
         /// Photographs for training; pairs of folders are told by a note.
         photos: usize,
         /// Files that were not usable, with reasons.
@@ -138,7 +142,9 @@ pub fn run(
     let averaged = GuidedUNet::new(&averaged_store.root(), &config.model)?;
     let averaged_variables: BTreeMap<String, Tensor> =
         averaged_store.variables().into_iter().collect();
-    let Trained { changing, frozen } = start::trained(&store, &config.freeze)?;
+    let trained = start::trained(&store, &config.freeze)?;
+    let frozen_parameters = trained.frozen_parameters();
+    let Trained { changing, frozen } = trained;
     let mut optimizer = AdamW::new(changing, config.weight_decay)?;
     optimizer.frozen = frozen;
 
@@ -195,6 +201,8 @@ pub fn run(
     let parameters = config.model.parameter_count();
     let _ = observe(Event::Started {
         parameters,
+        frozen: frozen_parameters,
+        init: config.init.clone().filter(|_| loaded.is_none()),
         photos,
         skipped,
         resumed_at: first,
