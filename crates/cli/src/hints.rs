@@ -283,6 +283,33 @@ mod tests {
     }
 
     #[test]
+    fn hints_of_training_are_what_can_be_typed() {
+        let last = trainer::Saved {
+            step: 4,
+            path: "my run/state.safetensors".into(),
+        };
+        let diverged = |last| trainer::Error::Diverged {
+            step: 9,
+            problem: "a weight is not finite".into(),
+            last,
+        };
+        let hint = Problem::from(diverged(Some(last))).hint.expect("a hint");
+        let run = shell_word(Path::new("my run"));
+        let command = format!("`msdeblur train --out={run} --resume --set learning_rate=…`");
+        assert!(hint.contains(&command), "{hint}");
+        let not_saved = trainer::Error::NotSaved {
+            step: 1,
+            last: None,
+            source: Box::new(trainer::Error::LoaderStopped),
+        };
+        // Nothing was saved that could be continued.
+        for error in [diverged(None), not_saved] {
+            let hint = Problem::from(error).hint.expect("a hint");
+            assert!(!hint.contains("continue"), "{hint}");
+        }
+    }
+
+    #[test]
     fn a_path_is_named_once() {
         let problem = Problem::new("a.png: not found")
             .at(Path::new("a.png"))

@@ -302,3 +302,34 @@ pub(crate) fn restore(
     optimizer.updates = progress.updates;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_changed_are_told_also_those_that_are_gone() {
+        let saved = TrainConfig {
+            lpips_weights: Some("lpips.safetensors".into()),
+            ..TrainConfig::tiny(vec!["photos".into()], "run".into())
+        };
+        let now = TrainConfig {
+            lpips_weights: None,
+            learning_rate: 0.5,
+            // These two are told by whoever asks for them.
+            steps: saved.steps + 1,
+            out: "moved".into(),
+            ..saved.clone()
+        };
+        let rate = saved.learning_rate;
+        assert_eq!(
+            changes(&saved, &now),
+            [
+                format!("learning_rate is another than in the saved run: {rate} -> 0.5"),
+                "lpips_weights is another than in the saved run: \"lpips.safetensors\" -> not set"
+                    .to_owned(),
+            ]
+        );
+        assert_eq!(changes(&saved, &saved), Vec::<String>::new());
+    }
+}
