@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::deblur;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
+    ".lock",
     "best.safetensors",
     "config.toml",
     "curves.svg",
@@ -152,10 +153,36 @@ fn a_run_is_not_written_over_another() {
     ]);
     assert!(outcome.stderr.contains("--resume"), "{outcome}");
     first.extend(["--resume".into(), "--seed".into(), "9".into()]);
-    Outcome::of(&mut msdeblur(&first))
+    let outcome = Outcome::of(&mut msdeblur(&first))
         .exits(2)
         .says(&["state.safetensors", "differs in seed"]);
+    let hint = "\nhint: leave --seed=9 out; if the change is on purpose, start a new run";
+    assert!(outcome.stderr.contains(hint), "{outcome}");
     assert_eq!(folder.bytes("run/model.safetensors"), before);
+
+    // A state is no model, which is easily mistaken.
+    let (input, out) = (folder.text("photos/a.png"), folder.text("out"));
+    let state = folder.text("run/state.safetensors");
+    let outcome = deblur(&[&input, "-o", &out, "--checkpoint", &state]).exits(2);
+    let hint = "of a training run model.safetensors or best.safetensors, not its state";
+    assert!(outcome.stderr.contains(hint), "{outcome}");
+}
+
+#[test]
+fn a_run_folder_among_the_photos_is_refused() {
+    let folder = photos();
+    for out in ["photos", "photos/run"] {
+        let start = arguments(&folder, out);
+        let dry = [&start[..], &["--dry-run".to_owned()]].concat();
+        for arguments in [start, dry] {
+            let outcome = Outcome::of(&mut msdeblur(&arguments)).exits(2);
+            let told = format!("train: {}: the run folder lies in ", folder.text(out));
+            assert!(outcome.stderr.contains(&told), "{outcome}");
+            let hint = "\nhint: take a folder beside it";
+            assert!(outcome.stderr.contains(hint), "{outcome}");
+        }
+    }
+    assert_eq!(folder.names("photos"), ["a.png", "b.png", "c.png"]);
 }
 
 #[test]
@@ -322,9 +349,9 @@ fn a_stopped_run_goes_on_as_it_says() {
     );
     let longer = type_in(&format!("{command} --steps=32")).exits(0);
     assert!(
-        longer
-            .stderr
-            .contains("note: the run now ends after 32 steps instead of 30"),
+        longer.stderr.contains(
+            "note: the run now ends after 32 steps instead of 30; the learning rate falls"
+        ),
         "{longer}"
     );
     assert!(longer.stderr.contains("trained 2 more in "), "{longer}");

@@ -43,6 +43,14 @@ fn a_file_and_settings_are_all_that_a_run_needs() {
     for line in ["steps = 1\n", "mid_layers = 2\n", "name = \"tiny\"\n"] {
         assert!(written.contains(line), "{line}: {written}");
     }
+    // What does not go on is named with its place.
+    let other = tiny(&folder, "batch = 3\n");
+    let outcome = train(&[&other, "--set", "model.unet.mid_layers=2", "--resume"]).exits(2);
+    let told = "run/state.safetensors: the saved run differs in batch\n";
+    assert!(outcome.stderr.contains(told), "{outcome}");
+    let hint = format!("\nhint: put back `batch` in line 5 of {other}; if the change");
+    assert!(outcome.stderr.contains(&hint), "{outcome}");
+    let config = tiny(&folder, "");
     // It goes on in the same place.
     let again = train(&[&config, "--set", "model.unet.mid_layers=2", "--resume"]).exits(0);
     assert!(again.stderr.contains("2 steps in all"), "{again}");
@@ -116,6 +124,7 @@ fn a_dry_run_tells_what_would_be_and_writes_nothing() {
         "2 photos and 1 for validation; 1 file skipped",
         "broken.png",
         "for 2 steps",
+        "run: can be written and is free\n",
     ] {
         assert!(outcome.stdout.contains(part), "{part}: {outcome}");
     }
@@ -307,9 +316,29 @@ fn a_model_is_tuned_further_with_parts_frozen() {
     let folder = photos();
     let config = tiny(&folder, "");
     train(&[&config]).exits(0);
+    let dry = train(&[&config, "--dry-run"]).exits(0);
+    let taken = "run: holds a run already: continue it with --resume";
+    assert!(
+        dry.stdout.contains(taken) && dry.stderr.contains(taken),
+        "{dry}"
+    );
     let (init, out) = (folder.text("run/model.safetensors"), folder.text("tuned"));
     let tuned = ["--init", &init, "--set", "freeze=guidance.", "--out", &out];
-    train(&[&[&*config], &tuned[..]].concat()).exits(0);
+    let start = train(&[&[&*config], &tuned[..]].concat()).exits(0);
+    let from = format!("starting from {init}\n");
+    assert!(start.stderr.contains(&from), "{start}");
+    assert!(start.stderr.contains(" parameters frozen\n"), "{start}");
+    let dry = [
+        &config,
+        "--dry-run",
+        "--init",
+        &init,
+        "--set",
+        "freeze=guidance.",
+    ];
+    let dry = train(&dry).exits(0);
+    assert!(dry.stdout.contains(&from), "{dry}");
+    assert!(dry.stdout.contains(" parameters frozen\n"), "{dry}");
     let model = folder.text("tuned/model.safetensors");
     let info = Outcome::of(&mut msdeblur(["info", "--json", "--checkpoint", &model])).exits(0);
     let parent = &info.only("model")["provenance"]["parent"];
@@ -330,7 +359,7 @@ fn a_model_is_tuned_further_with_parts_frozen() {
 }
 
 #[test]
-fn a_model_of_another_network_is_refused_with_every_tensor() {
+fn a_model_of_another_network_is_refused_with_the_tensors() {
     let folder = photos();
     let config = tiny(&folder, "");
     let mut other = GuidedUNetConfig::tiny();
@@ -346,12 +375,16 @@ fn a_model_of_another_network_is_refused_with_every_tensor() {
             "wrong shape",
         ]);
     for line in [
-        "\n  unexpected: unet.mid_block.resnets.2.conv1.weight\n",
+        "\n  unexpected: unet.mid_block.resnets.1.conv1.weight\n",
         "\n  wrong shape: unet.conv_in.weight: expected [",
+        "\n  and 27 more\n",
         "\nhint: ",
     ] {
         assert!(outcome.stderr.contains(line), "{line}: {outcome}");
     }
+    let named = outcome.stderr.lines();
+    let named = named.filter(|line| line.starts_with("  ") && !line.starts_with("  and "));
+    assert_eq!(named.count(), 10, "{outcome}");
     folder.write("text.safetensors", "no model");
     train(&[&config, "--init", &folder.text("text.safetensors")])
         .exits(2)
@@ -382,8 +415,12 @@ fn a_folder_that_may_not_be_written_is_named() {
     }
     // Nobody may make a folder below a file, not even root.
     folder.write("file", "");
-    train(&[&config, "--out", &folder.text("file/run")])
+    let outcome = train(&[&config, "--out", &folder.text("file/run")])
         .exits(2)
         .says(&["file/run: cannot create the run folder"]);
+    let hint = "\nhint: name a folder with --out that you may make";
+    assert!(outcome.stderr.contains(hint), "{outcome}");
+    let dry = train(&[&config, "--dry-run", "--out", &folder.text("file/run")]).exits(0);
+    assert!(dry.stdout.contains("file/run: cannot be used ("), "{dry}");
     std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o755)).expect("permissions");
 }

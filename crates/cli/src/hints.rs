@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::words::shell_word;
+
 /// A problem, worded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -97,6 +99,13 @@ impl From<::deblur::Error> for Problem {
             ::deblur::Error::CheckpointRead { .. } => error
                 .hint()
                 .map(|hint| hint.replace("leave the checkpoint out", "leave --checkpoint out")),
+            ::deblur::Error::Checkpoint {
+                source: ms_guidance::Error::Metadata { .. },
+                ..
+            } => Some(
+                "only models written by msdeblur can be used: of a training run model.safetensors or best.safetensors, not its state"
+                    .into(),
+            ),
             ::deblur::Error::TooFewSamples { .. } => Some("use --samples 2 or more".into()),
             other => other.hint(),
         };
@@ -124,13 +133,23 @@ impl From<image_quality::Error> for Problem {
     }
 }
 
+/// For files without the description of a model, which states of a run are.
+const NO_STATE: &str = "take model.safetensors or best.safetensors of a run, not its state; a run itself is continued with --resume";
+
 impl From<trainer::Error> for Problem {
     fn from(error: trainer::Error) -> Self {
         use trainer::Error as E;
         let hint = match &error {
             E::RunExists { .. } => Some("continue it with --resume, or choose another --out"),
-            E::ResumeMismatch { .. } => Some(
-                "leave these options out: --resume takes them from OUT/config.toml; photographs must be those of the first start",
+            E::OutAmongData { .. } => {
+                Some("take a folder beside it: the run's own pictures would be trained on")
+            }
+            E::InUse { .. } => Some("wait for its end, or choose another --out"),
+            E::Io {
+                action: "create the run folder" | "write in the run folder",
+                ..
+            } => Some(
+                "name a folder with --out that you may make and write in; no part of its path may be a file",
             ),
             E::PastTheEnd { .. } => Some("leave --steps out, or ask for more"),
             E::Io {
@@ -152,8 +171,11 @@ impl From<trainer::Error> for Problem {
             E::DataChanged { .. } => Some(
                 "a run needs the same data to its end: put the file back and go on with --resume, or start again in another --out",
             ),
-            E::Diverged { .. } => Some(
-                "lower learning_rate in a --config file and continue with --resume, or look at the photographs",
+            E::Diverged { last: None, .. } => {
+                Some("start again with a lower --set learning_rate=…, or look at the photographs")
+            }
+            E::NotSaved { last: None, .. } => Some(
+                "make room on the disk, then begin again with --resume, which finds nothing done",
             ),
             E::NotSaved { .. } => {
                 Some("make room on the disk, then continue from the last good state with --resume")
@@ -174,9 +196,7 @@ impl From<trainer::Error> for Problem {
                 ms_guidance::Error::Mismatch(_) => {
                     "the network must be that of the checkpoint: take the [model] of the config.toml it was trained with"
                 }
-                ms_guidance::Error::Metadata { .. } => {
-                    "take model.safetensors or best.safetensors of a run, not its state; a run itself is continued with --resume"
-                }
+                ms_guidance::Error::Metadata { .. } => NO_STATE,
                 _ => "check the path; models are what training writes as model.safetensors",
             }),
             _ => None,
@@ -190,26 +210,63 @@ impl From<trainer::Error> for Problem {
             },
             _ => chain(&error),
         };
-        Self {
-            message,
-            hint: hint.map(Into::into),
-        }
+        let hint = match &error {
+            E::Diverged {
+                last: Some(last), ..
+            } => Some(calmer(last.path.parent().unwrap_or(Path::new(".")))),
+            _ => hint.map(Into::into),
+        };
+        Self { message, hint }
     }
 }
 
-/// Every tensor that does not fit, each on its line.
+/// How to continue a run that diverged.
+fn calmer(run: &Path) -> String {
+    format!(
+        "continue with `msdeblur train --out={} --resume --set learning_rate=…` and a lower one, or look at the photographs",
+        shell_word(run)
+    )
+}
+
+/// Tensors that are named, of all kinds together.
+const NAMED: usize = 10;
+
+/// The tensors that do not fit, each on its line; of many, some of every kind.
 fn misfits(path: &Path, mismatch: &ms_guidance::Mismatch) -> String {
-    let mut text = format!("{}: is of another network: {mismatch}", path.display());
-    for (what, names) in [
+    let kinds = [
         ("missing", &mismatch.missing),
         ("unexpected", &mismatch.unexpected),
         ("wrong shape", &mismatch.misshaped),
         ("wrong type", &mismatch.mistyped),
         ("NaN or infinite", &mismatch.non_finite),
-    ] {
-        for name in names {
+    ];
+    let counts = kinds.iter().filter(|(_, names)| !names.is_empty());
+    let counts: Vec<String> = counts
+        .map(|(what, names)| format!("{} {what}", names.len()))
+        .collect();
+    let mut text = format!(
+        "{}: is of another network: {}",
+        path.display(),
+        counts.join(", ")
+    );
+    let all: usize = kinds.iter().map(|(_, names)| names.len()).sum();
+    let mut taken = [0; 5];
+    // One of each kind in turn, so that many of one kind do not hide the others.
+    let (mut left, mut index) = (all.min(NAMED), 0);
+    while left > 0 {
+        let kind = index % kinds.len();
+        if taken[kind] < kinds[kind].1.len() {
+            (taken[kind], left) = (taken[kind] + 1, left - 1);
+        }
+        index += 1;
+    }
+    for ((what, names), taken) in kinds.iter().zip(taken) {
+        for name in &names[..taken] {
             let _ = write!(text, "\n  {what}: {name}");
         }
+    }
+    if all > NAMED {
+        let _ = write!(text, "\n  and {} more", all - NAMED);
     }
     text
 }
@@ -226,6 +283,33 @@ mod tests {
             source: cause,
         };
         assert_eq!(chain(&error), "a.png: cannot write: disk on fire");
+    }
+
+    #[test]
+    fn hints_of_training_are_what_can_be_typed() {
+        let last = trainer::Saved {
+            step: 4,
+            path: "my run/state.safetensors".into(),
+        };
+        let diverged = |last| trainer::Error::Diverged {
+            step: 9,
+            problem: "a weight is not finite".into(),
+            last,
+        };
+        let hint = Problem::from(diverged(Some(last))).hint.expect("a hint");
+        let run = shell_word(Path::new("my run"));
+        let command = format!("`msdeblur train --out={run} --resume --set learning_rate=…`");
+        assert!(hint.contains(&command), "{hint}");
+        let not_saved = trainer::Error::NotSaved {
+            step: 1,
+            last: None,
+            source: Box::new(trainer::Error::LoaderStopped),
+        };
+        // Nothing was saved that could be continued.
+        for error in [diverged(None), not_saved] {
+            let hint = Problem::from(error).hint.expect("a hint");
+            assert!(!hint.contains("continue"), "{hint}");
+        }
     }
 
     #[test]

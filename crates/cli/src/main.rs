@@ -26,6 +26,7 @@ mod threads;
 mod trace;
 mod train;
 mod train_dry_run;
+mod train_mismatch;
 mod train_setup;
 mod words;
 

@@ -53,7 +53,11 @@ struct Finished {
 /// Wrong usage or set-up, or a training run that cannot go on.
 pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let start = Instant::now();
-    let Setup { config, remarks } = Setup::new(&args)?;
+    let Setup {
+        config,
+        remarks,
+        origins,
+    } = Setup::new(&args)?;
     if args.print_config {
         write_stdout(&format!("{}\n{UNSET}", config.to_toml()?));
         return Ok(0);
@@ -97,7 +101,7 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     if let Some(trace) = &trace {
         end(trace, &printer);
     }
-    let outcome = outcome?;
+    let outcome = outcome.map_err(|error| origins.explain(error))?;
     let finished = Finished {
         stopped_early: outcome.interrupted && outcome.step < config.steps,
         interrupted: outcome.interrupted && cancel::requested(),
@@ -195,6 +199,8 @@ fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
     match event {
         Event::Started {
             parameters,
+            frozen,
+            init,
             photos,
             pairs,
             skipped,
@@ -225,9 +231,15 @@ fn report(printer: &Printer, event: Event, until_limit: Option<Duration>) {
                     count(skipped.len() as u64, "file")
                 ));
             }
+            if let Some(init) = &init {
+                printer.status(&format!("starting from {}", init.display()));
+            }
+            if frozen > 0 {
+                printer.status(&format!("{frozen} of {parameters} parameters frozen"));
+            }
             printer.data(
                 "started",
-                &json!({ "parameters": parameters, "photos": photos, "pairs": pairs, "skipped": skipped, "resumed_at": resumed_at, "total": total }),
+                &json!({ "parameters": parameters, "frozen": frozen, "init": init.as_deref().map(path_text), "photos": photos, "pairs": pairs, "skipped": skipped, "resumed_at": resumed_at, "total": total }),
             );
             printer.progress.start(total, "steps");
             printer.progress.resume_at(resumed_at);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::HumanDuration;
 use serde_json::json;
-use trainer::{DryRun, TrainConfig};
+use trainer::{DryRun, OutFolder, TrainConfig};
 
 use crate::hints::Problem;
 use crate::output::{Printer, write_stdout};
@@ -28,13 +28,30 @@ pub(crate) fn run(config: &TrainConfig, json: bool, printer: &Printer) -> Result
             findings(config, &found)
         ));
     }
-    if config.out.join(trainer::files::CONFIG).exists() {
+    if found.out != OutFolder::Free {
         printer.warning(&format!(
-            "{} holds a run already: continue it with --resume, or choose another --out",
-            config.out.display()
+            "{}: {}",
+            config.out.display(),
+            run_folder(&found.out)
         ));
     }
     Ok(0)
+}
+
+/// What can be done with the run folder.
+fn run_folder(found: &OutFolder) -> String {
+    match found {
+        OutFolder::Free => "can be written and is free".into(),
+        OutFolder::HoldsRun => {
+            "holds a run already: continue it with --resume, or choose another --out".into()
+        }
+        OutFolder::InUse => {
+            "another msdeblur is training here: wait for its end, or choose another --out".into()
+        }
+        OutFolder::Unusable(reason) => {
+            format!("cannot be used ({reason}): choose another --out")
+        }
+    }
 }
 
 /// The findings, each line a comment of TOML.
@@ -45,6 +62,22 @@ fn findings(config: &TrainConfig, found: &DryRun) -> String {
     };
     let network = &found.network;
     row("parameters", millions(network.parameters));
+    if found.frozen_parameters > 0 {
+        row(
+            "",
+            format!(
+                "{} of {} parameters frozen",
+                found.frozen_parameters, network.parameters
+            ),
+        );
+    }
+    if let Some(init) = &found.init {
+        row("weights", format!("starting from {}", init.display()));
+    }
+    row(
+        "run folder",
+        format!("{}: {}", config.out.display(), run_folder(&found.out)),
+    );
     row(
         "multiply-adds",
         format!(

@@ -6,6 +6,7 @@ use trainer::{Draft, Setting, TrainConfig, files};
 
 use crate::args::TrainArgs;
 use crate::hints::Problem;
+use crate::train_mismatch::Origins;
 use crate::words::count;
 
 /// What will be trained, and what the user may have overlooked.
@@ -13,6 +14,7 @@ use crate::words::count;
 pub(crate) struct Setup {
     pub(crate) config: TrainConfig,
     pub(crate) remarks: Vec<String>,
+    pub(crate) origins: Origins,
 }
 
 impl Setup {
@@ -22,7 +24,7 @@ impl Setup {
     /// A file that cannot be used, settings that are wrong or contradict each other, or nothing to resume.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self, Problem> {
         let mut remarks = Vec::new();
-        let (mut draft, planned) = match (&args.config, resumed(args)?) {
+        let (mut draft, planned, file) = match (&args.config, resumed(args)?) {
             (Some(path), _) => {
                 let draft = Draft::from_file(path, args.datasets.as_deref())?;
                 let out = args
@@ -33,7 +35,7 @@ impl Setup {
                 let planned = out
                     .filter(|_| args.resume)
                     .and_then(|out| TrainConfig::from_file(&out.join(files::CONFIG)).ok());
-                (draft, planned)
+                (draft, planned, Some(path.clone()))
             }
             (None, Some(saved)) => {
                 let planned = TrainConfig::from_file(&saved)?;
@@ -47,11 +49,11 @@ impl Setup {
                         saved.display()
                     ));
                 }
-                (Draft::from_file(&saved, None)?, Some(planned))
+                (Draft::from_file(&saved, None)?, Some(planned), Some(saved))
             }
             (None, None) => {
                 let preset = args.preset.as_deref().unwrap_or("default");
-                (Draft::from_preset(preset)?, None)
+                (Draft::from_preset(preset)?, None, None)
             }
         };
         give_options(&mut draft, args)?;
@@ -61,15 +63,20 @@ impl Setup {
         if args.print_config || args.dry_run {
             fill_in(&mut draft, args);
         }
+        let origins = Origins::of(&draft, file);
         let config = draft.finish()?;
         if let Some(planned) = planned.filter(|planned| planned.steps != config.steps) {
             remarks.push(format!(
-                "the run now ends after {} instead of {}",
+                "the run now ends after {} instead of {}; the learning rate falls at the new end",
                 count(config.steps, "step"),
                 planned.steps
             ));
         }
-        Ok(Self { config, remarks })
+        Ok(Self {
+            config,
+            remarks,
+            origins,
+        })
     }
 }
 

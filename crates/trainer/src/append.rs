@@ -1,11 +1,24 @@
-//! A file that only grows, on a disk that may be full or away for a while.
+//! Files on a disk that may be full or away for a while: one that only grows, and those that are replaced.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ms_guidance::checkpoint::write_atomically;
+
 /// More than this is not kept in memory while a file cannot be written.
 const LARGEST_PENDING: usize = 64 << 20;
+
+/// Writes a file, wholly or not at all. [`write_atomically`] speaks of checkpoints where it fails, which these files are not.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    write_atomically(path, bytes).map_err(|error| match error {
+        ms_guidance::Error::Io { source, .. } => source,
+        other => std::io::Error::other(other),
+    })
+}
 
 /// Takes whole records. One that cannot be written waits for the next, and the file never keeps a part of one.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cache::ImageCache;
 use crate::pairs::{Pair, PairSource, Sampling, Source};
 use crate::photos::PhotoSet;
@@ -35,6 +37,31 @@ pub struct DataSet {
     pub sha256: String,
     /// The decoded pictures.
     pub cache: Arc<ImageCache>,
+}
+
+/// How many pictures a run trains on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataCount {
+    /// Photographs.
+    pub photos: usize,
+    /// Real pairs.
+    pub pairs: usize,
+}
+
+impl std::fmt::Display for DataCount {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let Self { photos, pairs } = *self;
+        if photos > 0 || pairs == 0 {
+            write!(formatter, "{photos} photograph{}", plural(photos))?;
+        }
+        match (photos, pairs) {
+            (_, 0) => Ok(()),
+            (0, pairs) => write!(formatter, "{pairs} pair{}", plural(pairs)),
+            (_, pairs) => write!(formatter, " and {pairs} pair{}", plural(pairs)),
+        }
+    }
 }
 
 /// Several sources, each with its share of the pairs.
@@ -150,6 +177,14 @@ impl DataSet {
             sha256,
             cache,
         })
+    }
+
+    /// How much is trained on.
+    pub(crate) fn count(&self) -> DataCount {
+        DataCount {
+            photos: self.photos,
+            pairs: self.pairs,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a run would be, without running it.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use ms_guidance::GuidedUNet;
@@ -9,6 +10,7 @@ use tch::{Device, nn};
 
 use crate::data::DataSet;
 use crate::estimate::Estimate;
+use crate::folder::{OutFolder, apart};
 use crate::loader::Loader;
 use crate::optimizer::AdamW;
 use crate::preview;
@@ -38,6 +40,12 @@ pub struct DryRun {
     pub measured_activation_bytes: Option<u64>,
     /// What [`DryRun::measured_activation_bytes`] was expected to be.
     pub expected_activation_bytes: i64,
+    /// What the run would find where its folder is to be.
+    pub out: OutFolder,
+    /// Parameters that do not change.
+    pub frozen_parameters: i64,
+    /// The checkpoint whose weights the run starts from.
+    pub init: Option<PathBuf>,
     /// Photographs that are trained on.
     pub photos: usize,
     /// Photographs that are set aside.
@@ -62,18 +70,22 @@ pub struct DryRun {
     pub seconds: f64,
 }
 
-/// Opens the data, builds the network, computes some steps and one validation, and forgets them. Nothing is written.
+/// Opens the data, builds the network, computes some steps and one validation, and forgets them. Nothing is left behind.
 ///
 /// # Errors
-/// As [`run`](crate::run()), apart from the run folder.
+/// As [`run`](crate::run()), apart from a run folder that cannot be used, which is a finding.
 pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     config.validate()?;
     let lpips = lpips(config, device)?;
+    apart(config)?;
+    let out = OutFolder::of(&config.out);
     let data = DataSet::open(config)?;
     let mut notes = data.notes.clone();
     let store = nn::VarStore::new(device);
     let model = GuidedUNet::seeded(&store.root(), &config.model, config.seed as i64)?;
-    let Trained { changing, frozen } = start::trained(&store, &config.freeze)?;
+    let trained = start::trained(&store, &config.freeze)?;
+    let frozen_parameters = trained.frozen_parameters();
+    let Trained { changing, frozen } = trained;
     let mut optimizer = AdamW::new(changing, config.weight_decay)?;
     optimizer.frozen = frozen;
     start::initialise(config, &mut optimizer, &mut |event| {
@@ -143,6 +155,9 @@ pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
         expected_activation_bytes: network.activation_bytes_per_crop * in_a_pass as i64
             + 4 * network.parameters,
         network,
+        out,
+        frozen_parameters,
+        init: config.init.clone(),
         photos: data.photos,
         held_out_photos: data.held_out_photos,
         pairs: data.pairs,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigProblem, Place};
+use crate::data::DataCount;
 
 /// Error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -105,13 +106,33 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// The run folder is one that is searched for data, or lies below one.
+    #[error(
+        "{}: the run folder lies in {}, which is searched for pictures to train on",
+        out.display(),
+        data.display()
+    )]
+    OutAmongData {
+        /// The run folder.
+        out: PathBuf,
+        /// The folder with photographs or pairs.
+        data: PathBuf,
+    },
+    /// Another process trains in the run folder.
+    #[error("{}: another msdeblur is training here", path.display())]
+    InUse {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// The saved state belongs to another configuration.
-    #[error("{}: the saved run differs in {difference}", path.display())]
+    #[error("{}: the saved run differs in {difference}{}", path.display(), changed(data))]
     ResumeMismatch {
         /// The state file.
         path: PathBuf,
         /// The names of the settings that differ.
         difference: String,
+        /// How the photographs and pairs differ, where they do.
+        data: Option<DataChange>,
     },
     /// More steps are done than were asked for.
     #[error("{}: {done} steps are done already, more than the {steps} asked for", path.display())]
@@ -187,6 +208,33 @@ pub struct Saved {
     pub step: u64,
     /// The file.
     pub path: PathBuf,
+}
+
+/// Data that are not those of the saved run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataChange {
+    /// How much was trained on, if the state says so.
+    pub before: Option<DataCount>,
+    /// How much would be trained on now.
+    pub now: DataCount,
+}
+
+/// What is known of a change of data: a state holds their hash and their number, not their names.
+fn changed(data: &Option<DataChange>) -> String {
+    match data {
+        None => String::new(),
+        Some(DataChange { before: None, now }) => format!(" (now {now} to train on)"),
+        Some(DataChange {
+            before: Some(before),
+            now,
+        }) if before == now => {
+            format!(" (still {now} to train on, but a name or a picture changed)")
+        }
+        Some(DataChange {
+            before: Some(before),
+            now,
+        }) => format!(" ({before} to train on before, {now} now)"),
+    }
 }
 
 /// Says where the last good state is.

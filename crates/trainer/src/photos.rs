@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::cache::ImageCache;
+use crate::folder::is_run;
 use crate::photo_folder::PhotoFolder;
 use crate::picture::Picture;
 use crate::{Error, Result};
@@ -45,7 +46,7 @@ pub(crate) enum Links {
 }
 
 /// Lists the image files below `folder`: `seen` holds the real paths of folders, and of files with [`Links::Once`], so that
-/// links that lead in circles and folders that are given twice do no harm.
+/// links that lead in circles and folders that are given twice do no harm. Folders of training runs below it are passed over.
 pub(crate) fn collect(
     folder: &Path,
     links: Links,
@@ -63,6 +64,10 @@ pub(crate) fn collect(
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.is_dir() {
+            if is_run(&path) {
+                tracing::info!("{}: a training run, not searched", path.display());
+                continue;
+            }
             collect(&path, links, seen, files)?;
         } else if image_io::is_supported(&path)
             && path

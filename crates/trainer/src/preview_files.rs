@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use image_io::{Format, Photo, PhotoInfo, WriteOptions};
-use ms_guidance::checkpoint::write_atomically;
 use ndarray::Array3;
 
+use crate::append::write_whole;
 use crate::folder::files;
 
 /// The sheets of a run folder: `previews/step-N.png`, and the newest as `preview.png`.
@@ -99,7 +99,7 @@ impl PreviewFiles {
         let folder = std::fs::create_dir_all(&self.folder);
         folder.map_err(|error| failed(&self.folder, "create the folder", error))?;
         for path in [self.path(step), self.newest.clone()] {
-            write_atomically(&path, png).map_err(|error| crate::error::chain(&error))?;
+            write_whole(&path, png).map_err(|error| failed(&path, "write", error))?;
         }
         let steps = self.steps()?;
         let old = steps.len().saturating_sub(self.keep);
@@ -127,7 +127,8 @@ impl PreviewFiles {
             (_, Some(&last)) => {
                 let path = self.path(last);
                 let png = std::fs::read(&path).map_err(|error| failed(&path, "read", error))?;
-                write_atomically(&self.newest, &png).map_err(|error| crate::error::chain(&error))
+                let written = write_whole(&self.newest, &png);
+                written.map_err(|error| failed(&self.newest, "write", error))
             }
             (_, None) => remove(&self.newest),
         }

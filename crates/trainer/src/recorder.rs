@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ms_guidance::checkpoint::write_atomically;
 use ndarray::Array3;
 use serde_json::{Map, Value};
 
-use crate::append::AppendFile;
+use crate::append::{AppendFile, write_whole};
 use crate::curves;
 use crate::error::chain;
 use crate::events::{EventFile, Picture};
@@ -59,7 +58,7 @@ impl Recorder {
     ///
     /// # Errors
     /// If the configuration or the log cannot be written at all.
-    pub(crate) fn start(folder: &RunFolder, config: &TrainConfig, step: u64) -> Result<Self> {
+    pub(crate) fn start(folder: &mut RunFolder, config: &TrainConfig, step: u64) -> Result<Self> {
         let log = folder.start(config, step)?;
         let mut history = History::default();
         for line in log.lines() {
@@ -108,12 +107,20 @@ impl Recorder {
     /// Records what steps measured.
     pub(crate) fn step(&mut self, step: u64, measures: Value) {
         let line = self.line("step", step, measures);
-        self.record(step, &line, None);
+        self.log(&line);
+        self.write_events(step, &line, None);
     }
 
-    /// Records a validation, with its preview sheet `[3, H, W]` in [0, 1] if there is one.
-    pub(crate) fn validation(&mut self, step: u64, measures: Value, sheet: Option<Array3<f32>>) {
+    /// Logs a validation. What is drawn of it waits for [`Recorder::show`].
+    pub(crate) fn validation(&mut self, step: u64, measures: Value) -> Value {
         let line = self.line("validation", step, measures);
+        self.log(&line);
+        line
+    }
+
+    /// Draws what [`Recorder::validation`] logged, with its preview sheet `[3, H, W]` in [0, 1] if there is one. These are the large
+    /// files that nobody needs to go on: where a disk is nearly full, the state comes first.
+    pub(crate) fn show(&mut self, step: u64, line: &Value, sheet: Option<Array3<f32>>) {
         let picture = sheet.and_then(|sheet| {
             let (_, height, width) = sheet.dim();
             match png(sheet) {
@@ -132,7 +139,7 @@ impl Recorder {
             let written = self.previews.write(step, &picture.file);
             self.settle(files::PREVIEWS, written);
         }
-        self.record(step, &line, picture);
+        self.write_events(step, line, picture);
         self.draw_curves(step);
     }
 
@@ -141,11 +148,14 @@ impl Recorder {
         std::mem::take(&mut self.notes)
     }
 
-    fn record(&mut self, step: u64, line: &Value, picture: Option<Picture>) {
+    fn log(&mut self, line: &Value) {
         self.history.add(line);
         let logged = self.log.append(format!("{line}\n").as_bytes());
         let path = self.log.path().to_owned();
         self.settle(files::LOG, logged.map_err(|error| sentence(&path, &error)));
+    }
+
+    fn write_events(&mut self, step: u64, line: &Value, picture: Option<Picture>) {
         if let Some(tensorboard) = &mut self.tensorboard {
             let written = tensorboard.write(step, line, picture);
             self.settle(files::TENSORBOARD, written);
@@ -155,7 +165,8 @@ impl Recorder {
     fn draw_curves(&mut self, step: u64) {
         let title = format!("{}, step {step}", self.title);
         let drawn = curves::draw(&title, &self.history).and_then(|svg| match svg {
-            Some(svg) => write_atomically(&self.curves, svg.as_bytes()).map_err(|e| chain(&e)),
+            Some(svg) => write_whole(&self.curves, svg.as_bytes())
+                .map_err(|error| sentence(&self.curves, &error)),
             None => Ok(()),
         });
         self.settle(files::CURVES, drawn);

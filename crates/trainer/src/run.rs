@@ -24,7 +24,7 @@ use crate::recorder::Recorder;
 use crate::span::part;
 use crate::stability::Stability;
 use crate::start::{self, Trained};
-use crate::state::Progress;
+use crate::state::{self, Progress};
 use crate::states::{BEST_MODEL, SavedStates};
 use crate::step::Stepper;
 use crate::validation::lpips;
@@ -38,6 +38,10 @@ pub enum Event {
     Started {
         /// Parameters of the model.
         parameters: i64,
+        /// Those of them that do not change.
+        frozen: i64,
+        /// The checkpoint whose weights a new run starts from.
+        init: Option<PathBuf>,
         /// Photographs for training.
         photos: usize,
         /// Pairs of folders for training.
@@ -113,7 +117,9 @@ pub fn run(
     config.validate()?;
     // Whoever names a file wants to hear before the first step that it cannot be used.
     let lpips = lpips(config, device)?;
-    let folder = RunFolder::prepare(config, resume)?;
+    let mut folder = RunFolder::prepare(config, resume)?;
+    let data = DataSet::open(config)?;
+    let count = data.count();
     let DataSet {
         training,
         validation,
@@ -123,7 +129,7 @@ pub fn run(
         notes,
         sha256: data_sha256,
         ..
-    } = DataSet::open(config)?;
+    } = data;
     for note in notes {
         let _ = observe(Event::Note(note));
     }
@@ -139,7 +145,9 @@ pub fn run(
     let averaged = GuidedUNet::new(&averaged_store.root(), &config.model)?;
     let averaged_variables: BTreeMap<String, Tensor> =
         averaged_store.variables().into_iter().collect();
-    let Trained { changing, frozen } = start::trained(&store, &config.freeze)?;
+    let trained = start::trained(&store, &config.freeze)?;
+    let frozen_parameters = trained.frozen_parameters();
+    let Trained { changing, frozen } = trained;
     let mut optimizer = AdamW::new(changing, config.weight_decay)?;
     optimizer.frozen = frozen;
 
@@ -150,7 +158,7 @@ pub fn run(
         });
     }
     let loaded = match resume {
-        true => states.load(&mut optimizer, config, &data_sha256)?,
+        true => states.load(&mut optimizer, config, &data_sha256, count)?,
         false => None,
     };
     let mut progress = match &loaded {
@@ -159,6 +167,7 @@ pub fn run(
             step: 0,
             updates: 0,
             data_sha256,
+            data_count: Some(count),
             config: config.clone(),
             stability: Stability::default(),
             best_psnr: None,
@@ -167,7 +176,8 @@ pub fn run(
             parent: start::initialise(config, &mut optimizer, observe)?,
         },
     };
-    progress.config = config.clone();
+    let saved_config = std::mem::replace(&mut progress.config, config.clone());
+    progress.data_count = Some(count);
     let first = progress.step;
     if let Some(loaded) = &loaded {
         if first > config.steps {
@@ -185,12 +195,17 @@ pub fn run(
             )));
         }
         states.set_aside(&loaded.damaged)?;
+        for change in state::changes(&saved_config, config) {
+            let _ = observe(Event::Note(change));
+        }
     }
     // Only now: a state that does not fit must leave the folder as it was.
-    let mut recorder = Recorder::start(&folder, config, first)?;
+    let mut recorder = Recorder::start(&mut folder, config, first)?;
     let parameters = config.model.parameter_count();
     let _ = observe(Event::Started {
         parameters,
+        frozen: frozen_parameters,
+        init: config.init.clone().filter(|_| loaded.is_none()),
         photos,
         pairs,
         skipped,
@@ -286,6 +301,7 @@ pub fn run(
             seconds_left: pace.left(step, config, passes),
         })
         .is_break();
+        let mut to_show = None;
         if step.is_multiple_of(config.validate_every) || step == config.steps || interrupted {
             let _part = part!("validate", device);
             let begun = Instant::now();
@@ -314,10 +330,8 @@ pub fn run(
                 "report": report,
                 "seconds": validation_seconds, "preview_seconds": preview_seconds,
             });
-            recorder.validation(step, measures, sheet);
-            for note in recorder.take_notes() {
-                let _ = observe(Event::Note(note));
-            }
+            let line = recorder.validation(step, measures);
+            to_show = Some((line, sheet));
             let seconds = begun.elapsed().as_secs_f64();
             pace.validation_took(seconds);
             interrupted |= observe(Event::Validation {
@@ -345,36 +359,50 @@ pub fn run(
         let last_one = step == config.steps || interrupted;
         let due = step.is_multiple_of(config.checkpoint_every) || saved_at.elapsed() >= between;
         // While steps are skipped, the state is no better than the one before; and a disk that was full is tried again.
-        if last_one
-            || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0
-        {
+        let saving = last_one
+            || (due || tried && step.is_multiple_of(RETRY)) && progress.stability.in_a_row == 0;
+        let mut written = None;
+        if saving {
             let _part = part!("checkpoint", device);
-            let path = folder.path(files::MODEL);
             let begun = Instant::now();
-            let written = states
+            let path = folder.path(files::MODEL);
+            let outcome = states
                 .save(&mut optimizer, &progress)
                 .and_then(|()| write_model(&path, &optimizer, &progress, &report));
             saved_at = Instant::now();
             pace.checkpoint_took(begun.elapsed().as_secs_f64());
-            tried = written.is_err();
-            match written {
-                Ok(()) => interrupted |= observe(Event::Checkpoint { path }).is_break(),
-                Err(error @ Error::Diverged { .. }) => return Err(error),
-                Err(error) if last_one => {
-                    return Err(Error::NotSaved {
-                        step,
-                        last: states.last().clone(),
-                        source: Box::new(error),
-                    });
-                }
-                Err(error) => {
-                    let text = format!(
-                        "step {step} could not be saved: {}; {}; training goes on and tries again",
-                        chain(&error),
-                        last_good(states.last())
-                    );
-                    let _ = observe(Event::Note(text));
-                }
+            tried = outcome.is_err();
+            written = Some(outcome);
+        }
+        // Only now: what is nice to look at takes no room from what is needed to go on.
+        if let Some((line, sheet)) = to_show {
+            recorder.show(step, &line, sheet);
+            for note in recorder.take_notes() {
+                let _ = observe(Event::Note(note));
+            }
+        }
+        match written {
+            None => {}
+            Some(Ok(())) => {
+                let path = folder.path(files::MODEL);
+                interrupted |= observe(Event::Checkpoint { path }).is_break();
+            }
+            Some(Err(error @ Error::Diverged { .. })) => return Err(error),
+            // A run that never saved anything has nothing to lose, and its user is probably still there.
+            Some(Err(error)) if last_one || states.last().is_none() => {
+                return Err(Error::NotSaved {
+                    step,
+                    last: states.last().clone(),
+                    source: Box::new(error),
+                });
+            }
+            Some(Err(error)) => {
+                let text = format!(
+                    "step {step} could not be saved: {}; {}; training goes on and tries again",
+                    chain(&error),
+                    last_good(states.last())
+                );
+                let _ = observe(Event::Note(text));
             }
         }
     }

@@ -20,6 +20,14 @@ pub(crate) struct Trained {
     pub(crate) frozen: BTreeMap<String, Tensor>,
 }
 
+impl Trained {
+    /// Numbers in the tensors that do not change.
+    pub(crate) fn frozen_parameters(&self) -> i64 {
+        let sizes = self.frozen.values().map(Tensor::numel);
+        i64::try_from(sizes.sum::<usize>()).unwrap_or(i64::MAX)
+    }
+}
+
 /// Divides the parameters of `store` by the prefixes in `freeze`.
 ///
 /// # Errors

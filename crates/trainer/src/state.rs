@@ -8,6 +8,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
+use crate::data::DataCount;
+use crate::error::DataChange;
 use crate::optimizer::{AdamW, Parameter};
 use crate::pace::Smoothed;
 use crate::pair_folder::PairFolder;
@@ -40,6 +42,9 @@ pub(crate) struct Progress {
     pub(crate) updates: u64,
     /// SHA-256 of the photographs.
     pub(crate) data_sha256: String,
+    /// How much is trained on; states of earlier versions do not say.
+    #[serde(default)]
+    pub(crate) data_count: Option<DataCount>,
     /// The configuration at the time.
     pub(crate) config: TrainConfig,
     /// Steps that were not finite and the back-off they caused.
@@ -177,6 +182,27 @@ const MAY_CHANGE: [&str; 26] = [
     "micro_batch",
 ];
 
+/// A sentence for each setting that may change and did.
+pub(crate) fn changes(saved: &TrainConfig, now: &TrainConfig) -> Vec<String> {
+    let (Ok(saved), Ok(now)) = (serde_json::to_value(saved), serde_json::to_value(now)) else {
+        return Vec::new();
+    };
+    let told = |config: &serde_json::Value, name: &str| match config.get(name) {
+        None => "not set".to_owned(),
+        Some(value) => value.to_string(),
+    };
+    let sentence = |name: &&str| {
+        let (before, after) = (told(&saved, name), told(&now, name));
+        (before != after)
+            .then(|| format!("{name} is another than in the saved run: {before} -> {after}"))
+    };
+    // Whoever asks for another length or folder says so, and is told the length.
+    let names = MAY_CHANGE
+        .iter()
+        .filter(|name| !["steps", "out"].contains(name));
+    names.filter_map(sentence).collect()
+}
+
 /// Names of the settings that differ and must not.
 fn differences(saved: &TrainConfig, now: &TrainConfig) -> Result<Vec<String>, serde_json::Error> {
     let comparable = |config: &TrainConfig| {
@@ -211,12 +237,17 @@ pub(crate) fn compare(
     saved: &Progress,
     config: &TrainConfig,
     data_sha256: &str,
+    count: DataCount,
 ) -> Result<()> {
     let mut different = differences(&saved.config, config).map_err(|error| Error::State {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
-    if saved.data_sha256 != data_sha256 {
+    let data = (saved.data_sha256 != data_sha256).then_some(DataChange {
+        before: saved.data_count,
+        now: count,
+    });
+    if data.is_some() {
         different.push("photographs".to_owned());
     }
     if different.is_empty() {
@@ -225,6 +256,7 @@ pub(crate) fn compare(
     Err(Error::ResumeMismatch {
         path: path.to_owned(),
         difference: different.join(", "),
+        data,
     })
 }
 
@@ -269,4 +301,35 @@ pub(crate) fn restore(
     }
     optimizer.updates = progress.updates;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_changed_are_told_also_those_that_are_gone() {
+        let saved = TrainConfig {
+            lpips_weights: Some("lpips.safetensors".into()),
+            ..TrainConfig::tiny(vec!["photos".into()], "run".into())
+        };
+        let now = TrainConfig {
+            lpips_weights: None,
+            learning_rate: 0.5,
+            // These two are told by whoever asks for them.
+            steps: saved.steps + 1,
+            out: "moved".into(),
+            ..saved.clone()
+        };
+        let rate = saved.learning_rate;
+        assert_eq!(
+            changes(&saved, &now),
+            [
+                format!("learning_rate is another than in the saved run: {rate} -> 0.5"),
+                "lpips_weights is another than in the saved run: \"lpips.safetensors\" -> not set"
+                    .to_owned(),
+            ]
+        );
+        assert_eq!(changes(&saved, &saved), Vec::<String>::new());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::data::DataCount;
 use crate::error::Saved;
 use crate::folder::files;
 use crate::optimizer::AdamW;
@@ -41,6 +42,11 @@ fn older_name(step: u64) -> String {
 fn older_step(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("state-")?.strip_suffix(".safetensors")?;
     digits.parse().ok()
+}
+
+/// Whether a file of this name is a saved state.
+pub(crate) fn is_state(name: &str) -> bool {
+    name == files::STATE || older_step(name).is_some()
 }
 
 impl SavedStates {
@@ -93,6 +99,7 @@ impl SavedStates {
         optimizer: &mut AdamW,
         config: &TrainConfig,
         data_sha256: &str,
+        count: DataCount,
     ) -> Result<Option<Loaded>> {
         let newest = self.folder.join(files::STATE);
         let mut candidates: Vec<PathBuf> = newest
@@ -109,7 +116,7 @@ impl SavedStates {
         let mut damaged = Vec::new();
         for path in candidates {
             let taken = state::read(&path).and_then(|(bytes, progress)| {
-                state::compare(&path, &progress, config, data_sha256)?;
+                state::compare(&path, &progress, config, data_sha256, count)?;
                 state::restore(&path, &bytes, &progress, optimizer)?;
                 Ok(progress)
             });
@@ -236,10 +243,15 @@ mod tests {
         let store = nn::VarStore::new(Device::Cpu);
         let _model = GuidedUNet::new(&store.root(), &config.model).unwrap();
         let mut optimizer = AdamW::new(store.variables().into_iter().collect(), 0.0).unwrap();
+        let count = DataCount {
+            photos: 2,
+            pairs: 0,
+        };
         let mut progress = Progress {
             step: 4,
             updates: 0,
             data_sha256: "data".into(),
+            data_count: Some(count),
             config: config.clone(),
             stability: Stability::default(),
             best_psnr: Some(20.0),
@@ -260,7 +272,7 @@ mod tests {
             assert_eq!((last.step, last.path.exists()), (4, true));
             let mut again = SavedStates::new(folder.path().into(), 2);
             let loaded = again
-                .load(&mut optimizer, &config, "data")
+                .load(&mut optimizer, &config, "data", count)
                 .unwrap()
                 .unwrap();
             assert_eq!((loaded.progress.step, loaded.damaged.len()), (4, 0));

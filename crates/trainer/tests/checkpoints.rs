@@ -88,7 +88,11 @@ fn the_last_states_and_the_best_model_are_kept() {
         steps: 6,
         ..run
     };
-    train(&fewer, true).unwrap();
+    let (_, notes) = train(&fewer, true).unwrap();
+    assert_eq!(
+        notes,
+        ["keep_checkpoints is another than in the saved run: 3 -> 1"]
+    );
     assert_eq!(names(&fewer.out), ["state.safetensors"]);
 }
 
@@ -184,7 +188,9 @@ fn a_state_of_another_network_is_an_error_and_no_damage() {
     train(&run, false).unwrap();
     run.model.guidance_blocks += 1;
     match train(&run, true) {
-        Err(Error::ResumeMismatch { path, difference }) => {
+        Err(Error::ResumeMismatch {
+            path, difference, ..
+        }) => {
             assert!(path.ends_with(files::STATE));
             assert_eq!(difference, "model");
         }

@@ -144,6 +144,14 @@ fn a_run_that_lost_its_last_steps_shows_each_once() {
     })
     .unwrap();
 
+    // Where a disk is nearly full, what is needed to go on comes first.
+    let written = |name: &str| {
+        let file = std::fs::metadata(whole.out.join(name)).unwrap();
+        file.modified().unwrap()
+    };
+    assert!(written(files::STATE) < written(files::PREVIEW));
+    assert!(written(files::STATE) < written(files::CURVES));
+
     let measured = |config: &TrainConfig| -> Vec<_> {
         let line = |line: serde_json::Value| {
             let keys = ["type", "step", "loss", "smoothed_loss", "report"];

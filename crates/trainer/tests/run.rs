@@ -256,7 +256,11 @@ fn unusable_folders_and_runs_are_refused() {
     std::fs::write(&state, &good).unwrap();
     write_photo(&folder.path().join("photos/new.png"), SIDE, 9);
     match train(&run, true) {
-        Err(Error::ResumeMismatch { difference, .. }) => assert_eq!(difference, "photographs"),
+        Err(error) => {
+            let told =
+                "differs in photographs (1 photograph to train on before, 2 photographs now)";
+            assert!(error.to_string().ends_with(told), "{error}");
+        }
         outcome => panic!("{outcome:?}"),
     }
 }
@@ -398,4 +402,71 @@ fn a_folder_with_files_of_a_run_is_not_written_over() {
     assert!(matches!(train(&run, false), Err(Error::RunExists { .. })));
     assert_eq!(bytes(&run, files::MODEL), b"mine");
     assert_eq!(std::fs::read_dir(&run.out).unwrap().count(), 1);
+}
+
+#[test]
+fn a_run_among_the_photos_is_refused_and_one_that_lies_there_is_not_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder_of_photos = photos(folder.path(), 2);
+    let among = config(folder.path(), "photos/run", 1);
+    assert!(matches!(
+        train(&among, false),
+        Err(Error::OutAmongData { .. })
+    ));
+    assert!(!among.out.exists());
+
+    let run = TrainConfig {
+        validation_crop: 96,
+        ..config(folder.path(), "run", 1)
+    };
+    train(&run, false).unwrap();
+    std::fs::rename(&run.out, &among.out).unwrap();
+    assert!(among.out.join(files::PREVIEW).exists());
+    let set = PhotoSet::read(&[folder_of_photos], 64).unwrap();
+    assert_eq!((set.photos.len(), set.skipped), (2, Vec::new()));
+}
+
+#[test]
+fn one_run_at_a_time_writes_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 2);
+    let run = config(folder.path(), "run", 2);
+    let mut refused = 0;
+    trainer::run(&run, tch::Device::Cpu, false, &mut |event| {
+        if let Event::Step { .. } = event {
+            let before = bytes(&run, files::LOG);
+            for resume in [false, true] {
+                match train(&run, resume) {
+                    Err(Error::InUse { path }) => assert_eq!(path, run.out),
+                    outcome => panic!("{outcome:?}"),
+                }
+                refused += 1;
+            }
+            assert_eq!(bytes(&run, files::LOG), before);
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(refused, 4);
+    train(&TrainConfig { steps: 3, ..run }, true).unwrap();
+}
+
+#[test]
+fn a_run_whose_first_state_cannot_be_saved_stops_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 2);
+    let run = config(folder.path(), "run", 6);
+    let outcome = trainer::run(&run, tch::Device::Cpu, false, &mut |event| {
+        if let Event::Step { step: 1, .. } = event {
+            std::fs::create_dir_all(run.out.join(files::STATE).join("in the way")).unwrap();
+        }
+        ControlFlow::Continue(())
+    });
+    match outcome {
+        Err(Error::NotSaved { step, last, source }) => {
+            assert_eq!((step, last), (2, None));
+            assert!(source.to_string().contains(files::STATE), "{source}");
+        }
+        outcome => panic!("{outcome:?}"),
+    }
 }

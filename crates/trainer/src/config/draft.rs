@@ -220,6 +220,22 @@ impl Draft {
         })
     }
 
+    /// Where the fields were given, by name: those that do not come from a preset. Where a part of a field was given by an option, that
+    /// counts, not the line of the file.
+    pub fn origins(&self) -> BTreeMap<String, Place> {
+        let mut origins = BTreeMap::new();
+        for (path, place) in &self.places {
+            let name = path.split(['.', '[']).next().unwrap_or_default();
+            match (origins.get(name), place) {
+                (None, _) | (Some(Place::Line(_)), Place::Setting(_)) => {
+                    origins.insert(name.to_owned(), place.clone());
+                }
+                _ => {}
+            }
+        }
+        origins
+    }
+
     /// A value from the option of a command line, such as `--steps`; `key` is a field of the configuration.
     pub fn option(&mut self, option: &str, key: &str, value: Value) {
         let path = ConfigPath::default().key(key);
