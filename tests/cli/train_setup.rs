@@ -190,7 +190,7 @@ fn gopro_is_trained_on_by_its_manifest() {
     assert!(
         outcome
             .stderr
-            .contains("gopro: 2 pairs for training, 2 in 1 scenes set aside"),
+            .contains("gopro: 2 pairs for training, 2 set aside for validation (scenes: 1)"),
         "{outcome}"
     );
     let report = &outcome.only("finished")["validation"];

@@ -101,7 +101,6 @@ impl DataSet {
         let fixed = Sampling::new(config.validation_crop, config.seed);
         let mut parts: Vec<(f64, Arc<dyn Source>)> = Vec::new();
         let (mut sets, mut skipped, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        notes.extend(config.short_run());
         let (mut photos, mut pairs, mut sha256) = (0, 0, String::new());
         let (mut held_out_photos, mut held_out_pairs) = (0, 0);
         if !config.photos.is_empty() || !config.photo_sets.is_empty() {

@@ -81,6 +81,7 @@ pub fn dry_run(config: &TrainConfig, device: Device) -> Result<DryRun> {
     let out = OutFolder::of(&config.out);
     let data = DataSet::open(config)?;
     let mut notes = data.notes.clone();
+    notes.extend(config.short_run());
     let store = nn::VarStore::new(device);
     let model = GuidedUNet::seeded(&store.root(), &config.model, config.seed as i64)?;
     let trained = start::trained(&store, &config.freeze)?;

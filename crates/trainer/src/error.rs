@@ -276,7 +276,7 @@ fn no_photos(folders: &str, minimum: usize, skipped: usize, first: Option<&str>)
                 "no photograph of at least {minimum}×{minimum} pixels in {folders}; {files} skipped, first {first}"
             )
         }
-        None => format!("no PNG, JPEG, TIFF or WebP picture in {folders}"),
+        None => format!("no photograph in {folders}: no PNG, JPEG, TIFF or WebP file"),
     }
 }
 
