@@ -80,8 +80,10 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
     let device = ::deblur::DeviceChoice::Auto.resolve()?;
     let (mut first, mut told) = (0, false);
     let outcome = trainer::run(&config, device, args.resume, &mut |event| {
+        let mut short = None;
         if let Event::Started { resumed_at, .. } = event {
             first = resumed_at;
+            short = config.short_run().filter(|_| resumed_at == 0);
         }
         if matches!(event, Event::Validation { .. })
             && !std::mem::replace(&mut told, true)
@@ -91,6 +93,9 @@ pub(crate) fn run(args: Box<TrainArgs>) -> Result<u8, Problem> {
         }
         let until_limit = limit.map(|limit| limit.saturating_sub(start.elapsed()));
         report(&printer, event, until_limit);
+        if let Some(note) = short {
+            report(&printer, Event::Note(note), None);
+        }
         if cancel::requested() || expired() {
             ControlFlow::Break(())
         } else {

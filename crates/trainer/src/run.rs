@@ -212,9 +212,6 @@ pub fn run(
         resumed_at: first,
         total: config.steps,
     });
-    if let Some(note) = config.short_run().filter(|_| first == 0) {
-        let _ = observe(Event::Note(note));
-    }
 
     let (validation, note) = validation.configured(config, lpips);
     if let Some(note) = note {

@@ -173,7 +173,7 @@ fn scenes_are_never_divided_and_a_crop_shows_the_same_on_both_sides() {
     // A quarter of 24, in whole scenes of 3.
     assert_eq!(data.pairs, 18);
     assert!(
-        data.notes[0].contains("18 pairs for training, 6 in 2 scenes"),
+        data.notes[0].contains("18 pairs for training, 6 set aside for validation (scenes: 2)"),
         "{:?}",
         data.notes
     );
