@@ -20,7 +20,7 @@ use crate::{INTERRUPTED, cancel, threads, train_dry_run};
 const UNSET: &str = r#"# Not set, but possible; those without [[ ]] belong above the first table:
 # init = "other/model.safetensors"       # start from its weights
 # freeze = ["guidance."]                 # parameters that stay as they are, by the beginning of their names
-# micro_batch = 8                        # crops at a time: less memory, the same step
+# micro_batch = 4                        # crops at a time, which divide the batch: less memory, the same step
 # min_snr_gamma = 5.0                    # min-SNR weights (arXiv 2303.09556)
 # lpips_weights = "lpips_alexnet.safetensors" # LPIPS in validation
 # [[photo_sets]]                         # sharp photographs of a data set

@@ -51,15 +51,12 @@ pub struct DataCount {
 
 impl std::fmt::Display for DataCount {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let plural = |count| if count == 1 { "" } else { "s" };
-        let Self { photos, pairs } = *self;
-        if photos > 0 || pairs == 0 {
-            write!(formatter, "{photos} photograph{}", plural(photos))?;
-        }
-        match (photos, pairs) {
-            (_, 0) => Ok(()),
-            (0, pairs) => write!(formatter, "{pairs} pair{}", plural(pairs)),
-            (_, pairs) => write!(formatter, " and {pairs} pair{}", plural(pairs)),
+        let photos = counted(self.photos, "photograph");
+        let pairs = counted(self.pairs, "pair");
+        match (self.photos, self.pairs) {
+            (_, 0) => formatter.write_str(&photos),
+            (0, _) => formatter.write_str(&pairs),
+            _ => write!(formatter, "{photos} and {pairs}"),
         }
     }
 }
@@ -187,7 +184,7 @@ impl DataSet {
     }
 }
 
-fn counted(number: usize, noun: &str) -> String {
+pub(crate) fn counted(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }

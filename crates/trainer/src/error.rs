@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigProblem, Place};
 use crate::data::DataCount;
+use crate::data::counted;
 
 /// Error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -267,13 +268,10 @@ fn every(file: Option<&Path>, problems: &[ConfigProblem]) -> String {
 fn no_photos(folders: &str, minimum: usize, skipped: usize, first: Option<&str>) -> String {
     match first {
         Some(first) => {
-            let files = if skipped == 1 {
-                "1 file was"
-            } else {
-                &format!("{skipped} files were")
-            };
+            let files = counted(skipped, "file");
+            let were = if skipped == 1 { "was" } else { "were" };
             format!(
-                "no photograph of at least {minimum}×{minimum} pixels in {folders}; {files} skipped, first {first}"
+                "no photograph of at least {minimum}×{minimum} pixels in {folders}; {files} {were} skipped, first {first}"
             )
         }
         None => format!("no photograph in {folders}: no PNG, JPEG, TIFF or WebP file"),

@@ -6,12 +6,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use image_io::{Format, Photo, PhotoInfo, WriteOptions};
 use ndarray::Array3;
 use trainer::{
     DataSet, Error, Event, Loader, PairFolder, Pairing, PairingRule, Replace, Scene, TrainConfig,
     files,
 };
+
+#[path = "support/pixels.rs"]
+mod pixels;
 
 const SIDE: usize = 176;
 
@@ -22,13 +24,7 @@ fn write_picture(path: &Path, [height, width]: [usize; 2], kind: usize, soft: bo
         let value = 0.1 + 0.25 * (checker(3) + checker(11) + checker(37)) as f32;
         if soft { 0.5 * value + 0.1 } else { value }
     });
-    let photo = Photo {
-        pixels,
-        alpha: None,
-        info: PhotoInfo::new(Format::Png),
-    };
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    image_io::write(path, &photo, &WriteOptions::default()).unwrap();
+    pixels::write_pixels(path, pixels);
 }
 
 /// `frames` pairs in each of `scenes` folders, as GoPro lays them out.

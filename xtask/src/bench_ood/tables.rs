@@ -110,7 +110,7 @@ pub(super) fn markdown(results: &Results, analysis: &Analysis) -> String {
     text.push_str(&summary(results, analysis));
     for repeat in &analysis.repeats {
         text.push_str(&format!(
-            "\nNote: the domain {} has photos of {} and is in no mean over conditions.\n",
+            "\nNote: the domain {} shares photos with {} and is in no mean over conditions.\n",
             cell(&repeat.domain),
             cell(&repeat.of)
         ));

@@ -62,7 +62,7 @@ pub(super) fn summary(results: &Results, analysis: &Analysis) -> Vec<String> {
     sentences.extend(not_measured(results));
     sentences.extend(analysis.repeats.iter().map(|repeat| {
         format!(
-            "The domain {} has photos of {}: its rows are shown, and no mean over conditions, gap or correction counts them.",
+            "The domain {} shares photos with {}: its rows are shown, and no mean over conditions, gap or correction counts them.",
             repeat.domain, repeat.of
         )
     }));
@@ -267,7 +267,7 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.contains("The domain night has photos of photos"));
+        assert!(text.contains("The domain night shares photos with photos"));
         assert!(
             text.contains(
                 "Guidance (guided against plain, trained alike), PSNR: in domain +0.25 dB"
