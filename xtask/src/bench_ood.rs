@@ -21,6 +21,7 @@ mod outputs;
 mod pairs;
 mod phrases;
 mod provenance;
+pub(crate) mod published;
 mod report;
 mod results;
 mod resume;
@@ -157,7 +158,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
         notes,
         &out,
     );
-    finish(&results, &out, start)?;
+    finish(&results, arguments, &out, start)?;
     Ok(failures(&results) + pairs.failures.len())
 }
 
@@ -195,7 +196,7 @@ fn merge(arguments: &Arguments) -> Result<usize> {
     let _lock = Lock::take(&out.join(LOCK_FILE), "measuring in the same folder")?;
     let (record, results) = merge::merge(&arguments.merge, &out, arguments.cache.as_deref())?;
     record.write(&out)?;
-    finish(&results, &out, start)?;
+    finish(&results, arguments, &out, start)?;
     Ok(failures(&results) + record.failures.len())
 }
 
@@ -209,8 +210,11 @@ fn notes_of_left_out(out: &Path, methods: &[methods::Planned]) {
 }
 
 /// Writes all that is read by people, and prints the summary.
-fn finish(results: &Results, out: &Path, start: Instant) -> Result<()> {
+fn finish(results: &Results, arguments: &Arguments, out: &Path, start: Instant) -> Result<()> {
     let summary = outputs::write(results, out)?;
+    if arguments.publish {
+        published::publish(results, workspace::root())?;
+    }
     workspace::print_line(summary.trim_end());
     say(format!(
         "finished in {}: {}",

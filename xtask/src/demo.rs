@@ -2,6 +2,7 @@
 
 mod measure;
 mod photos;
+pub(crate) mod pictures;
 mod recipes;
 mod restore;
 mod sheet;
@@ -52,74 +53,28 @@ struct Row<'a> {
     measured: Option<&'a Measured>,
 }
 
+/// A photo of the demonstration before it is restored.
+struct Prepared {
+    recipe: Recipe,
+    blurry: Photo,
+    /// Absent where the camera itself moved.
+    sharp: Option<Photo>,
+    /// Where the blurry photo was written.
+    file: PathBuf,
+}
+
 /// Runs the task.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    libtorch::ensure()?;
-    // Before the long build, so that a missing network is noticed at once.
-    let cache = workspace::root().join("target/demo");
-    let sharp = photos::fetch(&cache, &recipes::files())?;
-    say(
-        "building msdeblur; the first time this takes some minutes, most of them for the C++ part of torch-sys",
-    );
-    workspace::run(workspace::cargo().args(["build", "--release", "--package", "cli"]))?;
-
     let out = workspace::root().join(&arguments.out);
-    let (blurry_folder, sharp_folder, restored_folder) =
-        (out.join("blurry"), out.join("sharp"), out.join("restored"));
-    for folder in [&blurry_folder, &sharp_folder, &restored_folder] {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-    }
-    say("blurring the sharp photos");
-    let recipes = recipes::all();
-    let mut pairs = Vec::new();
-    for (recipe, photo) in recipes.iter().zip(sharp) {
-        let (blurry, sharp) = match &recipe.degradation {
-            Some(degradation) => {
-                let pixels = degradation
-                    .apply(photo.pixels.view())
-                    .with_context(|| format!("cannot blur {}", recipe.photo))?;
-                (photo.with_pixels(pixels), Some(photo))
-            }
-            None => (photo, None),
-        };
-        write_photo(&blurry_folder.join(recipe.file_name()), &blurry)?;
-        if let Some(sharp) = &sharp {
-            write_photo(&sharp_folder.join(recipe.file_name()), sharp)?;
-        }
-        pairs.push((blurry, sharp));
-    }
-    write_json(&out.join("recipes.json"), &recipes)?;
-
-    let inputs: Vec<PathBuf> = recipes
-        .iter()
-        .map(|recipe| blurry_folder.join(recipe.file_name()))
-        .collect();
-    say(format!("restoring {} photos", inputs.len()));
-    let outputs = restore::restore(
-        &inputs,
-        &restored_folder,
+    let prepared = prepare(&out)?;
+    let outputs = restore_all(
+        &prepared,
+        &out.join("restored"),
         &arguments.options,
         &out.join("deblur.jsonl"),
     )?;
-
-    let mut cases = Vec::new();
-    for ((recipe, (blurry, sharp)), output) in recipes.into_iter().zip(pairs).zip(outputs) {
-        let restored = photos::read(&output)?;
-        let measured = sharp
-            .as_ref()
-            .map(|sharp| measure::measure(sharp, &blurry, &restored))
-            .transpose()
-            .with_context(|| format!("cannot compare {}", output.display()))?;
-        cases.push(Case {
-            recipe,
-            blurry,
-            restored,
-            sharp,
-            measured,
-        });
-    }
+    let cases = compared(prepared, &outputs)?;
     let rows: Vec<Row<'_>> = cases
         .iter()
         .map(|case| Row {
@@ -140,6 +95,94 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     say(format!("demo finished in {}", duration(start.elapsed())));
     Ok(())
+}
+
+/// Fetches the photos, builds the program, and writes what it will restore into `out`.
+fn prepare(out: &Path) -> Result<Vec<Prepared>> {
+    libtorch::ensure()?;
+    // Before the long build, so that a missing network is noticed at once.
+    let cache = workspace::root().join("target/demo");
+    let photos = photos::fetch(&cache, &recipes::files())?;
+    say(
+        "building msdeblur; the first time this takes some minutes, most of them for the C++ part of torch-sys",
+    );
+    workspace::run(workspace::cargo().args(["build", "--release", "--package", "cli"]))?;
+
+    let (blurry_folder, sharp_folder) = (out.join("blurry"), out.join("sharp"));
+    for folder in [&blurry_folder, &sharp_folder] {
+        create(folder)?;
+    }
+    say("blurring the sharp photos");
+    let recipes = recipes::all();
+    write_json(&out.join("recipes.json"), &recipes)?;
+    let mut prepared = Vec::new();
+    for (recipe, photo) in recipes.into_iter().zip(photos) {
+        let (blurry, sharp) = match &recipe.degradation {
+            Some(degradation) => {
+                let pixels = degradation
+                    .apply(photo.pixels.view())
+                    .with_context(|| format!("cannot blur {}", recipe.photo))?;
+                (photo.with_pixels(pixels), Some(photo))
+            }
+            None => (photo, None),
+        };
+        let file = blurry_folder.join(recipe.file_name());
+        write_photo(&file, &blurry)?;
+        if let Some(sharp) = &sharp {
+            write_photo(&sharp_folder.join(recipe.file_name()), sharp)?;
+        }
+        prepared.push(Prepared {
+            recipe,
+            blurry,
+            sharp,
+            file,
+        });
+    }
+    Ok(prepared)
+}
+
+/// Restores all photos into `folder` and returns the files, in the same order.
+fn restore_all(
+    prepared: &[Prepared],
+    folder: &Path,
+    options: &[String],
+    log: &Path,
+) -> Result<Vec<PathBuf>> {
+    create(folder)?;
+    let inputs: Vec<PathBuf> = prepared.iter().map(|photo| photo.file.clone()).collect();
+    say(format!("restoring {} photos", inputs.len()));
+    restore::restore(&inputs, folder, options, log)
+}
+
+/// Puts each restored file beside its photo and measures it.
+fn compared(prepared: Vec<Prepared>, outputs: &[PathBuf]) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (photo, output) in prepared.into_iter().zip(outputs) {
+        let Prepared {
+            recipe,
+            blurry,
+            sharp,
+            ..
+        } = photo;
+        let restored = photos::read(output)?;
+        let measured = sharp
+            .as_ref()
+            .map(|sharp| measure::measure(sharp, &blurry, &restored))
+            .transpose()
+            .with_context(|| format!("cannot compare {}", output.display()))?;
+        cases.push(Case {
+            recipe,
+            blurry,
+            restored,
+            sharp,
+            measured,
+        });
+    }
+    Ok(cases)
+}
+
+fn create(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
 }
 
 fn where_to_look(out: &Path) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! `cargo xtask docs`: the reference of the command line, written by the program itself.
+//! `cargo xtask docs`: pages that are made, not written: the reference of the command line by the program itself, the page of results from
+//! the measurements that the repository keeps.
 
 use std::fs;
 
@@ -6,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use std::process::Command;
 
+use crate::bench_ood::published;
 use crate::failure::Failure;
 use crate::libtorch;
 use crate::report::say;
@@ -13,16 +15,41 @@ use crate::workspace;
 
 const PAGE: &str = "docs/cli.md";
 
-/// Write docs/cli.md from the parser of the program, or check that it is up to date
+/// Write docs/cli.md from the parser of the program and docs/RESULTS.md from docs/results, or check that they are up to date
 #[derive(Args, Debug, Default)]
 pub(crate) struct Arguments {
-    /// Change nothing; fail when the page is not what the program says
+    /// Change nothing; fail when a page is not what it would be if it were made now
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// Builds the program, asks it for its help, and writes or compares the page.
+/// Writes or compares both pages.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    results_page(arguments.check)?;
+    cli_page(arguments.check)
+}
+
+fn results_page(check: bool) -> Result<()> {
+    let outdated = published::outdated(workspace::root())?;
+    let [first, ..] = &outdated[..] else {
+        say(format!("{} is up to date", published::PAGE));
+        return Ok(());
+    };
+    if check {
+        return Err(Failure::error(
+            format!("{} is not what docs/results says", first.display()),
+            "write it anew: cargo xtask docs",
+        ));
+    }
+    published::write(workspace::root())?;
+    for file in outdated {
+        say(format!("{} written", file.display()));
+    }
+    Ok(())
+}
+
+/// Builds the program, asks it for its help, and writes or compares the page.
+fn cli_page(check: bool) -> Result<()> {
     libtorch::ensure()?;
     workspace::run(workspace::cargo().args(["build", "--release", "--package", "cli"]))?;
     let made = workspace::output(Command::new(workspace::msdeblur()).arg("markdown-help"))?;
@@ -33,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         say(format!("{PAGE} is up to date"));
         return Ok(());
     }
-    if arguments.check {
+    if check {
         return Err(Failure::error(
             format!(
                 "{PAGE} is not what the program says ({})",

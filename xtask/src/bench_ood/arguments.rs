@@ -85,6 +85,9 @@ pub(crate) struct Arguments {
     /// Make the blurry pictures, say where they are, and stop, so that another program can restore them
     #[arg(long, conflicts_with_all = OF_METHODS)]
     pub(crate) prepare: bool,
+    /// Make the results those of the repository: docs/results/SUITE.json, and docs/RESULTS.md from it
+    #[arg(long, conflicts_with_all = ["shard", "conditions", "prepare", "classical_table"])]
+    pub(crate) publish: bool,
     /// Folder of the run [default: bench-ood/SUITE]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,

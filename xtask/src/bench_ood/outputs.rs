@@ -29,7 +29,11 @@ pub(super) fn write(results: &Results, folder: &Path) -> Result<String> {
     Ok(tables::summary(results, &analysis))
 }
 
-fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub(super) fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     let context = || format!("cannot write {}", path.display());
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;

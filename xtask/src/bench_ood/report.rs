@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use super::results::{Method, MethodKind, PictureKind, Results};
 use super::statistics::{Analysis, ComparisonKind, GAP_PHOTOS};
-use charts::Chart;
+pub(super) use charts::Chart;
 use escape::escape;
 pub(super) use sentences::main_method;
 
@@ -220,6 +220,38 @@ fn gains(
         ),
         &charts,
     ))
+}
+
+/// The main method and its control in the domains with a condition that is in domain, a chart for each metric of the summary; each with a
+/// name for its file. For pages that show pictures from files.
+///
+/// # Errors
+/// When a plot cannot be drawn.
+pub(super) fn standalone_charts(
+    results: &Results,
+    analysis: &Analysis,
+) -> Result<Vec<(String, Chart)>> {
+    let main = main_method(results).and_then(|main| results.method(main));
+    let methods: Vec<&str> = main
+        .into_iter()
+        .flat_map(|main| [Some(main.name.as_str()), main.matched_with.as_deref()])
+        .flatten()
+        .collect();
+    let mut domains: Vec<&str> = results
+        .conditions
+        .iter()
+        .filter(|condition| condition.in_domain)
+        .map(|condition| condition.domain.as_str())
+        .collect();
+    domains.dedup();
+    let mut charts = Vec::new();
+    for domain in domains {
+        for metric in sentences::metrics(results).into_iter().take(2) {
+            let chart = charts::gain_rows(results, analysis, domain, &methods, metric)?;
+            charts.extend(chart.map(|chart| (format!("{domain}-{metric}"), chart)));
+        }
+    }
+    Ok(charts)
 }
 
 fn severity(

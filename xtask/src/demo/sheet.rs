@@ -90,14 +90,22 @@ fn whole_height(photo: &Photo) -> usize {
 }
 
 /// The part of a photo that is shown enlarged.
-fn detail(photo: &Photo, (x, y): (f32, f32)) -> ArrayView3<'_, f32> {
-    let (height, width) = (photo.height(), photo.width());
-    let (rows, columns) = ((DETAIL / ZOOM).min(height), (PANEL / ZOOM).min(width));
+fn detail(photo: &Photo, place: (f32, f32)) -> ArrayView3<'_, f32> {
+    part(photo.pixels.view(), place, DETAIL / ZOOM, PANEL / ZOOM)
+}
+
+/// `rows` × `columns` pixels that begin at shares of width and height, or as near to that as they fit; fewer of a smaller picture.
+pub(super) fn part(
+    image: ArrayView3<'_, f32>,
+    (x, y): (f32, f32),
+    rows: usize,
+    columns: usize,
+) -> ArrayView3<'_, f32> {
+    let (_, height, width) = image.dim();
+    let (rows, columns) = (rows.min(height), columns.min(width));
     let top = ((y * height as f32) as usize).min(height - rows);
     let left = ((x * width as f32) as usize).min(width - columns);
-    photo
-        .pixels
-        .slice(s![.., top..top + rows, left..left + columns])
+    image.slice_move(s![.., top..top + rows, left..left + columns])
 }
 
 fn enlarge(image: ArrayView3<'_, f32>) -> Array3<f32> {

@@ -14,6 +14,7 @@ use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::escape::escape;
 pub(super) use gap::gap;
 pub(super) use perception::perception;
 pub(super) use rows::gain_rows;
@@ -41,15 +42,49 @@ const WIDTH: u32 = 360;
 const LETTERS: f64 = 13.5;
 
 /// A plot with its words.
-pub(super) struct Chart {
+pub(in crate::bench_ood) struct Chart {
     /// Heading of the figure.
     pub(super) title: String,
     /// What can be seen, for those who cannot see it.
-    pub(super) description: String,
+    pub(in crate::bench_ood) description: String,
     /// The SVG element.
     pub(super) svg: String,
+    /// Its height in units.
+    height: u32,
     /// Methods with the colours they have in it.
-    pub(super) legend: Vec<(String, String)>,
+    pub(in crate::bench_ood) legend: Vec<(String, String)>,
+}
+
+impl Chart {
+    /// A file of its own, with title and legend inside and a background, readable in any viewer.
+    pub(in crate::bench_ood) fn standalone(&self) -> String {
+        let line = 18;
+        let height = self.height + line * (2 + self.legend.len() as u32);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+             font-family=\"sans-serif\" font-size=\"12\" fill=\"{}\">\n<title>{}</title>\n\
+             <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"{}\"/>\n<text x=\"8\" y=\"{line}\" font-weight=\"bold\">{}</text>\n",
+            2 * WIDTH,
+            2 * height,
+            css(INK),
+            escape(&self.description),
+            css(PAPER),
+            escape(&self.title),
+        );
+        for (index, (name, colour)) in (2..).zip(&self.legend) {
+            let y = line * index;
+            svg.push_str(&format!(
+                "<circle cx=\"14\" cy=\"{}\" r=\"4\" fill=\"{colour}\"/><text x=\"24\" y=\"{y}\">{}</text>\n",
+                y - 4,
+                escape(name)
+            ));
+        }
+        let inner = self
+            .svg
+            .replacen("<svg ", &format!("<svg y=\"{}\" ", height - self.height), 1);
+        svg.push_str(&format!("{}\n</svg>\n", inner.trim_end()));
+        svg
+    }
 }
 
 /// The colour of the `index`-th method of a plot.

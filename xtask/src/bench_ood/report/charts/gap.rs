@@ -100,6 +100,7 @@ pub(crate) fn gap(results: &Results, analysis: &Analysis, metric: &str) -> Resul
             rows.len()
         ),
         svg,
+        height,
         legend: vec![
             ("in domain (filled)".to_owned(), css(inside_colour)),
             ("out of domain (hollow)".to_owned(), css(outside_colour)),

@@ -19,6 +19,9 @@ struct Point<'a> {
     curve: Option<(&'a str, u32)>,
 }
 
+/// Units.
+const HEIGHT: u32 = 300;
+
 /// The plot over the conditions in or out of domain; `None` without both metrics. Conditions that a method lacks, or whose mean is
 /// infinite for one, are left out for all methods, so that all points speak of the same pictures.
 ///
@@ -36,7 +39,7 @@ pub(crate) fn perception(
     let across = range(points.iter().map(|point| point.lpips), None);
     let up = range(points.iter().map(|point| point.psnr), None);
     let names: Vec<&str> = points.iter().map(|point| point.method).collect();
-    let svg = draw(300, |area| {
+    let svg = draw(HEIGHT, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .set_label_area_size(LabelAreaPosition::Bottom, 36)
@@ -111,6 +114,7 @@ pub(crate) fn perception(
             numbers.join("; ")
         ),
         svg,
+        height: HEIGHT,
         legend: marked_legend(&names),
     }))
 }

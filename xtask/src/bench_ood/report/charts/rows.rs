@@ -136,6 +136,7 @@ pub(crate) fn gain_rows(
             conditions.len()
         ),
         svg,
+        height,
         legend: legend(methods),
     }))
 }

@@ -10,6 +10,9 @@ use crate::bench_ood::numbers::metric_name;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, Estimate};
 
+/// Units.
+const HEIGHT: u32 = 220;
+
 /// A plot for each domain and family that has two severities or more.
 ///
 /// # Errors
@@ -81,7 +84,7 @@ fn one(
         return Ok(None);
     };
     let up = range(values, Some(0.0));
-    let svg = draw(220, |area| {
+    let svg = draw(HEIGHT, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .set_label_area_size(LabelAreaPosition::Bottom, 34)
@@ -136,6 +139,7 @@ fn one(
             metric_name(metric)
         ),
         svg,
+        height: HEIGHT,
         legend: legend(methods),
     }))
 }

@@ -1,0 +1,262 @@
+//! Results that the repository keeps: `docs/results/SUITE.json`, and the page `docs/RESULTS.md` with its charts, which are made from them.
+//!
+//! What is written by hand stands above a mark on the page; below it nothing is, so that no number can be wrong in one place only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::outputs::put;
+use super::results::Results;
+use super::statistics::{Settings, analyse};
+use super::{report, tables};
+use crate::failure::Failure;
+use crate::report::say;
+
+/// The page, from the root of the repository.
+pub(crate) const PAGE: &str = "docs/RESULTS.md";
+/// The measurements and the charts, from the root of the repository.
+const FOLDER: &str = "docs/results";
+/// The folder as links on the page name it.
+const LINKED: &str = "results";
+/// The line above what is made.
+const MARK: &str =
+    "<!-- Made from docs/results by `cargo xtask docs`; what is written below is lost. -->";
+
+/// A file of the page: its place in the repository and its contents.
+struct Made {
+    path: PathBuf,
+    text: String,
+}
+
+/// Makes these results those of their suite, and the page anew. Where pictures lie on this machine is left out.
+///
+/// # Errors
+/// Results of a part; files that cannot be written.
+pub(super) fn publish(results: &Results, root: &Path) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if results.suite.name.is_empty() || !results.suite.name.bytes().all(is_plain) {
+        return Err(Failure::error(
+            format!("the name `{}` of the suite is no file name", results.suite.name),
+            "name it with letters, digits, `-` and `_`",
+        ));
+    }
+    if results.provenance.dirty {
+        return Err(Failure::error(
+            "these results come from a program that is no commit: nobody can make them again",
+            "commit, then run the benchmark again with --publish",
+        ));
+    }
+    let mut results = results.clone();
+    results.pictures.clear();
+    results.check()?;
+    let folder = root.join(FOLDER);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let name = format!("{}.json", results.suite.name);
+    put(&folder, &name, &(serde_json::to_string(&results)? + "\n"))?;
+    say(format!("{FOLDER}/{name} written"));
+    write(root)
+}
+
+/// Writes the page and its charts from what the repository keeps.
+///
+/// # Errors
+/// Results that cannot be read, files that cannot be written.
+pub(crate) fn write(root: &Path) -> Result<()> {
+    for Made { path, text } in made(root)? {
+        let path = root.join(path);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        put(folder, &name.to_string_lossy(), &text)?;
+    }
+    Ok(())
+}
+
+/// The files that are not what they would be if they were made now.
+///
+/// # Errors
+/// Results that cannot be read.
+pub(crate) fn outdated(root: &Path) -> Result<Vec<PathBuf>> {
+    let is_old = |made: &Made| {
+        fs::read_to_string(root.join(&made.path)).map_or(true, |found| found != made.text)
+    };
+    Ok(made(root)?
+        .into_iter()
+        .filter(is_old)
+        .map(|made| made.path)
+        .collect())
+}
+
+fn made(root: &Path) -> Result<Vec<Made>> {
+    let kept = kept(root)?;
+    let page = fs::read_to_string(root.join(PAGE)).unwrap_or_default();
+    if kept.is_empty() && page.is_empty() {
+        return Ok(Vec::new());
+    }
+    let by_hand = page.split(MARK).next().unwrap_or_default().trim_end();
+    let mut text = format!("{by_hand}\n\n{MARK}\n");
+    let mut files = Vec::new();
+    for file in kept {
+        let results = Results::read(&file)?;
+        let analysis = analyse(&results, Settings::default());
+        text.push_str(&format!("\n{}\n", run(&results)));
+        for (name, chart) in report::standalone_charts(&results, &analysis)? {
+            let name = format!("{}-{name}.svg", results.suite.name);
+            text.push_str(&format!(
+                "\n![{}]({LINKED}/{name})\n",
+                chart.description.replace(['[', ']'], "")
+            ));
+            files.push(Made {
+                path: Path::new(FOLDER).join(name),
+                text: chart.standalone(),
+            });
+        }
+        // The page has a heading of its own.
+        for line in tables::markdown(&results, &analysis).lines().skip(1) {
+            if line.starts_with('#') {
+                text.push('#');
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    files.push(Made {
+        path: PAGE.into(),
+        text,
+    });
+    Ok(files)
+}
+
+/// The results that are kept, in the order of their names.
+fn kept(root: &Path) -> Result<Vec<PathBuf>> {
+    let folder = root.join(FOLDER);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?
+    {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// How the results came about.
+fn run(results: &Results) -> String {
+    let provenance = &results.provenance;
+    let models: Vec<String> = results
+        .methods
+        .iter()
+        .filter_map(|method| {
+            let checkpoint = method.checkpoint.as_ref()?;
+            let sha256 = checkpoint.sha256.get(..12).unwrap_or_default();
+            Some(format!(
+                "`{}` is {} (SHA-256 {sha256}…, {} parameters)",
+                method.name, checkpoint.name, checkpoint.parameters
+            ))
+        })
+        .collect();
+    format!(
+        "## Suite `{}`\n\n`{}`, commit `{}`, {}, {} cores of {}, {}. {}.",
+        results.suite.name,
+        provenance.command,
+        provenance.commit.get(..12).unwrap_or(&provenance.commit),
+        provenance.started.get(..10).unwrap_or_default(),
+        provenance.machine.cores,
+        provenance.machine.cpu,
+        crate::report::duration(std::time::Duration::from_secs_f64(
+            provenance.seconds.max(0.0)
+        )),
+        models.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench_ood::fixture;
+
+    #[test]
+    fn what_is_written_by_hand_stays_and_the_rest_follows_the_measurements() {
+        let root = tempfile::tempdir().unwrap();
+        let run = tempfile::tempdir().unwrap();
+        assert!(outdated(root.path()).unwrap().is_empty());
+        let mut results = fixture::whole_run(run.path());
+        results.provenance.dirty = false;
+        publish(&results, root.path()).unwrap();
+        assert!(outdated(root.path()).unwrap().is_empty());
+
+        let page = root.path().join(PAGE);
+        let text = fs::read_to_string(&page).unwrap();
+        fs::write(&page, format!("# Results\n\nIn words.\n\n{text}")).unwrap();
+        write(root.path()).unwrap();
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(text.starts_with("# Results\n\nIn words.\n\n<!-- Made"), "{text}");
+        assert!(text.contains(&format!("## Suite `{}`", results.suite.name)));
+        assert!(text.contains("### Summary") && text.contains("| guided − unguided | PSNR |"));
+        assert!(text.lines().filter(|line| line.starts_with("# ")).count() == 1);
+
+        // No picture of the run's folder, no place on this machine.
+        let file = root
+            .path()
+            .join(FOLDER)
+            .join(format!("{}.json", results.suite.name));
+        let kept = fs::read_to_string(&file).unwrap();
+        let read = Results::read(&file).unwrap();
+        assert!(read.pictures.is_empty() && read.images == results.images);
+        assert!(!kept.contains(&run.path().display().to_string()));
+
+        // A number changed by hand is found, in the page and in a chart.
+        fs::write(&page, text.replacen("+0.25", "+0.75", 1)).unwrap();
+        assert_eq!(outdated(root.path()).unwrap(), [PathBuf::from(PAGE)]);
+        let chart = fs::read_dir(root.path().join(FOLDER))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|ending| ending == "svg"))
+            .unwrap();
+        fs::write(&chart, "<svg/>").unwrap();
+        assert_eq!(outdated(root.path()).unwrap().len(), 2);
+        write(root.path()).unwrap();
+        assert!(outdated(root.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn results_that_nobody_can_make_again_are_refused_and_no_name_leads_elsewhere() {
+        let root = tempfile::tempdir().unwrap();
+        let mut results = fixture::two_domains();
+        results.provenance.dirty = true;
+        let error = publish(&results, root.path()).unwrap_err();
+        assert!(error.to_string().contains("no commit"), "{error}");
+        results.provenance.dirty = false;
+        for name in ["../quick", "a/b", "", "a\\b"] {
+            results.suite.name = name.into();
+            publish(&results, root.path()).unwrap_err();
+        }
+        assert!(fs::read_dir(root.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn charts_can_be_read_on_their_own() {
+        let run = tempfile::tempdir().unwrap();
+        let results = fixture::whole_run(run.path());
+        let analysis = analyse(&results, Settings::default());
+        let charts = report::standalone_charts(&results, &analysis).unwrap();
+        assert_eq!(charts.len(), 2);
+        for (name, chart) in charts {
+            let svg = chart.standalone();
+            assert!(name.starts_with("photos-"), "{name}");
+            assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+            assert_eq!(svg.matches("<svg ").count(), svg.matches("</svg>").count());
+            for (method, colour) in &chart.legend {
+                assert!(svg.contains(&format!(">{method}</text>")) && svg.contains(colour));
+            }
+        }
+    }
+}
