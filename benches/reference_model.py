@@ -94,12 +94,16 @@ class UNet(nn.Module):
         cell = self.factor**2
         self.multiple = self.factor * 2 ** (len(widths) - 1)
         # Level whose stride is 2^s takes the features of scale s.
+        channels = config["guidance_channels"]
+        self.at_input = config.get("guidance_entry", "blocks") == "input"
         self.scale_of_level = []
         for level in range(len(widths)):
             scale = int(math.log2(self.factor * 2**level))
-            self.scale_of_level.append(scale if 1 <= scale <= len(config["guidance_channels"]) else None)
+            self.scale_of_level.append(scale if 1 <= scale <= len(channels) and not self.at_input else None)
         self.time_embedding = TimestepEmbedding(embedding, embedding, act_fn="silu")
         self.conv_in = nn.Conv2d(config["in_channels"] * cell, widths[0], 3, padding=1)
+        if self.at_input:
+            self.guidance_proj = nn.ModuleList([nn.Conv2d(features, widths[0], 1) for features in channels])
         down = []
         for level, width in enumerate(widths):
             scale = self.scale_of_level[level]
@@ -126,6 +130,10 @@ class UNet(nn.Module):
         x = pad_to_multiple(x, self.multiple)
         embedding = F.silu(self.time_embedding(sinusoids(noise_level, self.config["embedding_channels"]).to(x.dtype)))
         x = self.conv_in(F.pixel_unshuffle(x, self.factor) if self.factor > 1 else x)
+        if self.at_input:
+            # A 1x1 convolution of the enlarged features, beside that of the image.
+            for projection, features in zip(self.guidance_proj, guidance):
+                x = x + projection(F.interpolate(features, size=x.shape[2:], mode="nearest-exact"))
         skips = []
         for level, block in enumerate(self.down_blocks):
             scale = self.scale_of_level[level]
@@ -159,11 +167,11 @@ class GuidanceBlock(nn.Module):
 
 
 class GuidanceNetwork(nn.Module):
-    def __init__(self, channels, blocks):
+    def __init__(self, image, channels, blocks):
         super().__init__()
-        self.conv_in = nn.Conv2d(1, channels, 3, padding=1)
+        self.conv_in = nn.Conv2d(image, channels, 3, padding=1)
         self.blocks = nn.ModuleList([GuidanceBlock(channels) for _ in range(blocks)])
-        self.conv_out = nn.Conv2d(channels, 1, 3, padding=1)
+        self.conv_out = nn.Conv2d(channels, image, 3, padding=1)
 
     def features(self, y):
         x = self.conv_in(y)
@@ -178,7 +186,12 @@ class GuidanceNetwork(nn.Module):
 def gray_pyramid(image, scales):
     """BT.601 luma, averaged over squares of 2^s pixels for s = 1..scales."""
     gray = torch.einsum("nchw,c->nhw", image, torch.tensor(LUMA, dtype=image.dtype, device=image.device))[:, None]
-    return [F.interpolate(gray, size=(gray.shape[2] >> s, gray.shape[3] >> s), mode="area") for s in range(1, scales + 1)]
+    return color_pyramid(gray, scales)
+
+
+def color_pyramid(image, scales):
+    """Averaged over squares of 2^s pixels for s = 1..scales."""
+    return [F.interpolate(image, size=(image.shape[2] >> s, image.shape[3] >> s), mode="area") for s in range(1, scales + 1)]
 
 
 class GuidedUNet(nn.Module):
@@ -187,22 +200,24 @@ class GuidedUNet(nn.Module):
         self.config = config
         self.unet = UNet(config["unet"])
         channels = config["unet"]["guidance_channels"]
-        self.guidance = nn.ModuleList([GuidanceNetwork(c, config["guidance_blocks"]) for c in channels])
+        color = config.get("guidance_input", "gray") == "color"
+        self.pyramid = color_pyramid if color else gray_pyramid
+        self.guidance = nn.ModuleList([GuidanceNetwork(3 if color else 1, c, config["guidance_blocks"]) for c in channels])
         target = config["target"]
         self.residual_scale = None if target == "image" else target["residual"]["scale"]
 
     def features(self, blurry):
-        """Grey pyramid y_s and features h_s, finest first."""
+        """Pyramid y_s and features h_s, finest first."""
         if not self.guidance:
             return [], []
-        pyramid = gray_pyramid(pad_to_multiple(blurry, self.unet.multiple), len(self.guidance))
+        pyramid = self.pyramid(pad_to_multiple(blurry, self.unet.multiple), len(self.guidance))
         return pyramid, [network.features(y) for network, y in zip(self.guidance, pyramid)]
 
     def predictions(self, pyramid, maps):
         return [network.prediction(y, h) for network, y, h in zip(self.guidance, pyramid, maps)]
 
     def guidance_loss(self, predictions, sharp, weights):
-        targets = gray_pyramid(pad_to_multiple(sharp, self.unet.multiple), len(predictions))
+        targets = self.pyramid(pad_to_multiple(sharp, self.unet.multiple), len(predictions))
         return sum(w * F.mse_loss(p, t) for w, p, t in zip(weights, predictions, targets))
 
     def forward(self, noisy, blurry, noise_level, maps):

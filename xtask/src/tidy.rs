@@ -80,9 +80,11 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
     violations.extend(text::check_golden(&files));
     violations.extend(packages::check(root, &packages::read(root)?));
     violations.extend(documents::check(root, &files)?);
-    violations.extend(published::outdated(root)?.into_iter().map(|path| {
-        Violation::new(path, 0, "is not what docs/results says: cargo xtask docs")
-    }));
+    violations.extend(
+        published::outdated(root)?
+            .into_iter()
+            .map(|path| Violation::new(path, 0, "is not what docs/results says: cargo xtask docs")),
+    );
     violations.sort();
     Ok(violations)
 }

@@ -165,7 +165,10 @@ pub fn whole_photo_bytes(
         .guidance_channels
         .iter()
         .enumerate()
-        .map(|(index, &channels)| (channels + 1) as f64 / f64::from(4_u32.pow(index as u32 + 1)))
+        .map(|(index, &channels)| {
+            (channels + config.guidance_input.channels()) as f64
+                / f64::from(4_u32.pow(index as u32 + 1))
+        })
         .sum();
     pixels.saturating_mul(12 * images + (feature_values * bytes_of(kind)) as u64)
 }

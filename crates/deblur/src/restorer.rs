@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use diffusion_sched::{CounterNoise, Euler, Sampler, Sigmas, initial_noise, sampler};
-use ms_guidance::{GuidedUNetConfig, Model};
+use ms_guidance::pyramid::gray;
+use ms_guidance::{GuidanceInput, GuidedUNetConfig, Model};
 use ndarray::{Array2, Array3, ArrayView3};
 use tch::{Device, Kind, Tensor};
 use unet_core::padding::{crop_to, pad_to_multiple, round_up};
@@ -348,11 +349,14 @@ impl Restorer {
             .enumerate()
             .map(|(index, prediction)| {
                 let cell = 2 << index;
-                let cropped = crop_to(
+                let mut cropped = crop_to(
                     prediction,
                     round_up(height, cell) / cell,
                     round_up(width, cell) / cell,
                 )?;
+                if self.config().guidance_input == GuidanceInput::Color {
+                    cropped = gray(&cropped)?;
+                }
                 pixels::to_plane(&pixels::to_unit_range(cropped.f_to_kind(Kind::Float)?)?)
             })
             .collect()

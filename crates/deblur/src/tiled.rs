@@ -185,7 +185,8 @@ fn guidance_features(
     };
     for (index, &channels) in config.unet.guidance_channels.iter().enumerate() {
         whole.maps.push(empty(channels, 2 << index)?);
-        whole.blurry.push(empty(1, 2 << index)?);
+        let image = config.guidance_input.channels();
+        whole.blurry.push(empty(image, 2 << index)?);
     }
     for Tile { write, read } in layout.cut(tile_height, tile_width) {
         let part = model

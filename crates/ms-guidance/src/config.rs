@@ -2,7 +2,7 @@
 
 use diffusion_sched::PredictionType;
 use serde::{Deserialize, Serialize};
-use unet_core::{Stem, UNetConfig};
+use unet_core::{GuidanceEntry, Stem, UNetConfig};
 
 use crate::{Error, Result};
 
@@ -20,6 +20,27 @@ pub enum Target {
     },
 }
 
+/// What the guidance networks see and predict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum GuidanceInput {
+    /// BT.601 luma, as in MSGD (arXiv 2212.01789): structure is what carries over to other cameras.
+    #[default]
+    Gray,
+    /// Red, green and blue. For experiments.
+    Color,
+}
+
+impl GuidanceInput {
+    /// 1 or 3.
+    pub fn channels(self) -> i64 {
+        match self {
+            Self::Gray => 1,
+            Self::Color => 3,
+        }
+    }
+}
+
 /// Version of the serialised form of [`GuidedUNetConfig`].
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -33,6 +54,9 @@ pub struct GuidedUNetConfig {
     pub unet: UNetConfig,
     /// Residual blocks of each guidance network G_s.
     pub guidance_blocks: usize,
+    /// What they see and predict.
+    #[serde(default)]
+    pub guidance_input: GuidanceInput,
     /// What the network's output means.
     pub prediction_type: PredictionType,
     /// What is diffused.
@@ -50,6 +74,7 @@ impl GuidedUNetConfig {
             schema_version: SCHEMA_VERSION,
             unet: UNetConfig::tiny(),
             guidance_blocks: 1,
+            guidance_input: GuidanceInput::Gray,
             prediction_type: PredictionType::VPrediction,
             target: Target::Residual { scale: 0.1 },
             sigma_max: 80.0,
@@ -193,8 +218,12 @@ impl GuidedUNetConfig {
             previous = width;
         }
         for &channels in &unet.guidance_channels {
-            terms.push(conv(1, channels, 3));
-            terms.push(conv(channels, 1, 3));
+            let image = self.guidance_input.channels();
+            terms.push(conv(image, channels, 3));
+            terms.push(conv(channels, image, 3));
+            if unet.guidance_entry == GuidanceEntry::Input {
+                terms.push(conv(channels, finest, 1));
+            }
             let blocks = self.guidance_blocks.saturating_mul(2);
             terms.push(times(blocks, conv(channels, channels, 3)));
         }

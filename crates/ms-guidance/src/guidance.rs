@@ -4,8 +4,8 @@ use tch::{Kind, Tensor, nn};
 use unet_core::layers::{Conv2d, to_channels_last};
 use unet_core::padding::pad_to_multiple;
 
-use crate::pyramid::gray_pyramid;
-use crate::{GuidedUNetConfig, Result};
+use crate::pyramid::pyramid;
+use crate::{GuidanceInput, GuidedUNetConfig, Result};
 
 /// `x + conv2(silu(conv1(silu(x))))`.
 #[derive(Debug)]
@@ -39,13 +39,13 @@ struct GuidanceNetwork {
 }
 
 impl GuidanceNetwork {
-    fn new(path: &nn::Path, channels: i64, blocks: usize) -> Result<Self> {
+    fn new(path: &nn::Path, image: i64, channels: i64, blocks: usize) -> Result<Self> {
         Ok(Self {
-            conv_in: Conv2d::new(&(path / "conv_in"), 1, channels, 3, 1)?,
+            conv_in: Conv2d::new(&(path / "conv_in"), image, channels, 3, 1)?,
             blocks: (0..blocks)
                 .map(|block| GuidanceBlock::new(&(path / "blocks" / block as i64), channels))
                 .collect::<Result<_>>()?,
-            conv_out: Conv2d::zeros(&(path / "conv_out"), channels, 1, 3)?,
+            conv_out: Conv2d::zeros(&(path / "conv_out"), channels, image, 3)?,
         })
     }
 
@@ -68,7 +68,7 @@ impl GuidanceNetwork {
 pub struct Features {
     /// h_s for s = 1..=S: `[N, G_s, H'/2^s, W'/2^s]`, where H', W' are H, W rounded up to the size multiple.
     pub maps: Vec<Tensor>,
-    /// y_s, the grey blurry pyramid: `[N, 1, H'/2^s, W'/2^s]`, [-1, 1].
+    /// y_s, the blurry pyramid, grey or in colour ([`GuidanceInput`]): `[N, 1 or 3, H'/2^s, W'/2^s]`, [-1, 1].
     pub blurry: Vec<Tensor>,
 }
 
@@ -102,6 +102,7 @@ impl Features {
 #[derive(Debug)]
 pub struct StructureGuidance {
     networks: Vec<GuidanceNetwork>,
+    input: GuidanceInput,
     size_multiple: i64,
 }
 
@@ -118,9 +119,15 @@ impl StructureGuidance {
                 .iter()
                 .enumerate()
                 .map(|(index, &channels)| {
-                    GuidanceNetwork::new(&(path / index as i64), channels, config.guidance_blocks)
+                    GuidanceNetwork::new(
+                        &(path / index as i64),
+                        config.guidance_input.channels(),
+                        channels,
+                        config.guidance_blocks,
+                    )
                 })
                 .collect::<Result<_>>()?,
+            input: config.guidance_input,
             size_multiple: config.unet.size_multiple(),
         })
     }
@@ -133,7 +140,7 @@ impl StructureGuidance {
         self.features_in(blurry, blurry.kind())
     }
 
-    /// As [`features`](Self::features), with networks that compute in `kind`. The grey pyramid stays in the type of `blurry`, and so do
+    /// As [`features`](Self::features), with networks that compute in `kind`. The pyramid stays in the type of `blurry`, and so do
     /// the predictions made from it: what a loss compares is not rounded to `kind`.
     ///
     /// # Errors
@@ -146,7 +153,7 @@ impl StructureGuidance {
             });
         }
         let padded = pad_to_multiple(blurry, self.size_multiple)?;
-        let blurry = gray_pyramid(&padded, self.networks.len())?;
+        let blurry = pyramid(&padded, self.networks.len(), self.input)?;
         let maps = self
             .networks
             .iter()
@@ -156,7 +163,7 @@ impl StructureGuidance {
         Ok(Features { maps, blurry })
     }
 
-    /// x̂_s, the predicted sharp grey image at every scale: `[N, 1, H'/2^s, W'/2^s]`, [-1, 1].
+    /// x̂_s, the predicted sharp image at every scale, grey or in colour: `[N, 1 or 3, H'/2^s, W'/2^s]`, [-1, 1].
     ///
     /// # Errors
     /// If libtorch rejects the shapes or is out of memory.
@@ -169,8 +176,8 @@ impl StructureGuidance {
     }
 }
 
-/// L_guide = Σ_s w_s · mean((x̂_s − x_s)²) with `predictions` x̂_s and the grey pyramid of `sharp` `[N, 3, H, W]` (padded as
-/// the predictions are), accumulated in float32. A scale without weight counts 1. Returns a scalar; 0 without scales.
+/// L_guide = Σ_s w_s · mean((x̂_s − x_s)²) with `predictions` x̂_s and the pyramid of `sharp` `[N, 3, H, W]` (padded as
+/// the predictions are; grey if they have one channel, in colour if they have three), accumulated in float32. A scale without weight counts 1. Returns a scalar; 0 without scales.
 ///
 /// # Errors
 /// If libtorch rejects the shapes.
@@ -185,7 +192,12 @@ pub fn guidance_loss(
         return Ok(loss);
     }
     let padded = pad_to_multiple(sharp, size_multiple)?.f_to_kind(Kind::Float)?;
-    let targets = gray_pyramid(&padded, predictions.len())?;
+    let input = if predictions[0].size().get(1) == Some(&3) {
+        GuidanceInput::Color
+    } else {
+        GuidanceInput::Gray
+    };
+    let targets = pyramid(&padded, predictions.len(), input)?;
     for (index, (prediction, target)) in predictions.iter().zip(&targets).enumerate() {
         let error = prediction
             .f_to_kind(Kind::Float)?

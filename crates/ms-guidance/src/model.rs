@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use diffusion_sched::{Denoiser, NoiseLevel};
 use tch::{Device, Kind, Tensor, nn};
-use unet_core::receptive_field::{level_intervals, radius};
-use unet_core::{UNet, UNetConfig};
+use unet_core::receptive_field::{Interval, level_intervals, radius};
+use unet_core::{GuidanceEntry, UNet, UNetConfig};
 
 use crate::guidance::{Features, StructureGuidance};
 use crate::{Error, GuidedUNetConfig, Result, Target};
@@ -190,18 +190,33 @@ impl GuidedUNetConfig {
     pub fn receptive_field(&self) -> i64 {
         let unet: &UNetConfig = &self.unet;
         let guided = radius(self.size_multiple(), |position| {
-            let mut reach = unet_core::receptive_field::Interval {
+            let mut reach = Interval {
                 first: position,
                 last: position,
             };
-            for (level, interval) in level_intervals(unet, position).into_iter().enumerate() {
+            let mut read = |cells: Interval, stride: i64| {
+                let pixels = cells.pixels(stride);
+                reach.first = reach.first.min(pixels.first);
+                reach.last = reach.last.max(pixels.last);
+            };
+            let intervals = level_intervals(unet, position);
+            for (level, interval) in intervals.iter().enumerate() {
                 if unet.scale_at(level).is_some() {
                     // h_s enters after the first of the level's convolutions, which cancels that of `conv_in` in G_s.
-                    let pixels = interval
-                        .before_convolutions(2 * self.guidance_blocks)
-                        .pixels(unet.stride(level));
-                    reach.first = reach.first.min(pixels.first);
-                    reach.last = reach.last.max(pixels.last);
+                    let cells = interval.before_convolutions(2 * self.guidance_blocks);
+                    read(cells, unet.stride(level));
+                }
+            }
+            if unet.guidance_entry == GuidanceEntry::Input {
+                let pixels = intervals[0].pixels(unet.stride(0));
+                for scale in 1..=self.scales() {
+                    // Cells of h_s under the first level, then all convolutions of G_s.
+                    let cells = Interval {
+                        first: pixels.first >> scale,
+                        last: pixels.last >> scale,
+                    }
+                    .before_convolutions(2 * self.guidance_blocks + 1);
+                    read(cells, 1 << scale);
                 }
             }
             reach

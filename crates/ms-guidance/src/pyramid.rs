@@ -1,8 +1,8 @@
-//! The grey pyramid: what the guidance networks see and what they are trained to predict.
+//! The pyramid: what the guidance networks see and what they are trained to predict.
 
 use tch::Tensor;
 
-use crate::{Error, Result};
+use crate::{Error, GuidanceInput, Result};
 
 /// The coarsest scale that [`downsample`] takes: 1/65536 of the resolution.
 pub const MAXIMUM_SCALE: usize = 16;
@@ -40,6 +40,17 @@ pub fn downsample(image: &Tensor, scale: usize) -> Result<Tensor> {
     }
     let factor = 1i64 << scale;
     Ok(image.f_avg_pool2d(factor, factor, 0, false, true, None::<i64>)?)
+}
+
+/// `down_{2^s}` of the image for s = 1..=scales, of its luma or of all its channels.
+///
+/// # Errors
+/// As [`gray`] and [`downsample`].
+pub fn pyramid(image: &Tensor, scales: usize, input: GuidanceInput) -> Result<Vec<Tensor>> {
+    match input {
+        GuidanceInput::Gray => gray_pyramid(image, scales),
+        GuidanceInput::Color => (1..=scales).map(|scale| downsample(image, scale)).collect(),
+    }
 }
 
 /// `down_{2^s}(gray(image))` for s = 1..=scales.

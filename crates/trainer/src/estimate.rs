@@ -2,6 +2,7 @@
 
 use ms_guidance::GuidedUNetConfig;
 use serde::Serialize;
+use unet_core::GuidanceEntry;
 
 /// Copies of every parameter during training, float32: value, gradient as it comes and as it is summed up, two moments, average, and the
 /// network that validates.
@@ -142,11 +143,18 @@ impl Estimate {
         sums.keep(AROUND, pixels);
 
         let mut guidance = Sums::default();
+        if unet.guidance_entry == GuidanceEntry::Input {
+            for (index, &channels) in unet.guidance_channels.iter().enumerate() {
+                let along = side >> (index + 1).min(62);
+                sums.convolution(channels, first, 1, along.saturating_mul(along));
+            }
+        }
         for (index, &channels) in unet.guidance_channels.iter().enumerate() {
             let along = side >> (index + 1).min(62);
             let cells = along.saturating_mul(along);
-            guidance.convolution(1, channels, 3, cells);
-            guidance.convolution(channels, 1, 3, cells);
+            let image = model.guidance_input.channels();
+            guidance.convolution(image, channels, 3, cells);
+            guidance.convolution(channels, image, 3, cells);
             for _ in 0..model.guidance_blocks {
                 guidance.convolution(channels, channels, 3, cells);
                 guidance.convolution(channels, channels, 3, cells);

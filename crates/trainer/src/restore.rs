@@ -3,7 +3,7 @@
 use diffusion_sched::{
     CounterNoise, DpmPp2m, INITIAL_STEP, NoiseSource, Sampler, Sigmas, initial_noise, sampler,
 };
-use ms_guidance::pyramid::gray_pyramid;
+use ms_guidance::pyramid::{gray, gray_pyramid};
 use ms_guidance::{Conditioned, GuidedUNet};
 use ndarray::Array3;
 use tch::{Device, Kind, Tensor};
@@ -96,7 +96,8 @@ impl<'a> Restoration<'a> {
         to_arrays(&self.conditioned.target_to_image(&target)?)
     }
 
-    /// For every scale, finest first: y_s, x̂_s and x_s, `[N, 1, H / 2^s, W / 2^s]` in [-1, 1]. What was padded is cut off.
+    /// For every scale, finest first: y_s, x̂_s and x_s, `[N, 1, H / 2^s, W / 2^s]` in [-1, 1], in grey also where guidance is in
+    /// colour, so that models can be compared. What was padded is cut off.
     pub(crate) fn structure(&self) -> Result<Vec<[Tensor; 3]>> {
         let features = self.conditioned.features();
         let predictions = self.model.guidance().predictions(features)?;
@@ -106,7 +107,12 @@ impl<'a> Restoration<'a> {
             .map(|((blurry, predicted), sharp)| {
                 let size = sharp.size();
                 let inside = |image: &Tensor| -> Result<Tensor> {
-                    Ok(image.f_narrow(2, 0, size[2])?.f_narrow(3, 0, size[3])?)
+                    let image = image.f_narrow(2, 0, size[2])?.f_narrow(3, 0, size[3])?;
+                    Ok(if image.size()[1] == 3 {
+                        gray(&image)?
+                    } else {
+                        image
+                    })
                 };
                 Ok([inside(blurry)?, inside(&predicted)?, sharp])
             })

@@ -25,6 +25,18 @@ impl Stem {
     }
 }
 
+/// Where the features of the guidance networks enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum GuidanceEntry {
+    /// In every block of the encoder that works at the scale of the features (MSGD fig. 12, arXiv 2212.01789).
+    #[default]
+    Blocks,
+    /// Once, at the input: projected, enlarged to the first level and added to the first convolution's output, which is what a 1×1
+    /// convolution of features beside the image amounts to. For experiments on what entering at the matching scale is worth.
+    Input,
+}
+
 /// Version of the serialised form of [`UNetConfig`].
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -56,6 +68,9 @@ pub struct UNetConfig {
     /// Channels of the guidance features h_s for s = 1..=S, at `1 / 2^s` of the input resolution.
     /// Empty: no guidance (S = 0).
     pub guidance_channels: Vec<i64>,
+    /// Where they enter.
+    #[serde(default)]
+    pub guidance_entry: GuidanceEntry,
 }
 
 impl UNetConfig {
@@ -72,6 +87,7 @@ impl UNetConfig {
             embedding_channels: 16,
             stem: Stem::SpaceToDepth,
             guidance_channels: vec![4, 6, 8],
+            guidance_entry: GuidanceEntry::Blocks,
         }
     }
 
@@ -184,14 +200,17 @@ impl UNetConfig {
         (0..self.levels()).find(|&level| scale < 62 && self.stride(level) == 1 << scale)
     }
 
-    /// Channels of the guidance features that enter at `level`, if any.
+    /// Channels of the guidance features that enter in the blocks of `level`, if any.
     pub fn guidance_at(&self, level: usize) -> Option<i64> {
         self.scale_at(level)
             .map(|scale| self.guidance_channels[scale - 1])
     }
 
-    /// Guidance scale (1-based) that enters at `level`, if any.
+    /// Guidance scale (1-based) that enters in the blocks of `level`, if any.
     pub fn scale_at(&self, level: usize) -> Option<usize> {
+        if self.guidance_entry == GuidanceEntry::Input {
+            return None;
+        }
         (1..=self.guidance_channels.len().min(61)).find(|&scale| self.stride(level) == 1 << scale)
     }
 }

@@ -9,7 +9,7 @@ pub mod receptive_field;
 mod resnet;
 mod unet;
 
-pub use config::{SCHEMA_VERSION, Stem, UNetConfig};
+pub use config::{GuidanceEntry, SCHEMA_VERSION, Stem, UNetConfig};
 pub use error::{Error, Result};
 pub use hardware::cpu_computes_bfloat16;
 pub use resnet::ResnetBlock2d;

@@ -5,7 +5,7 @@ use tch::{Tensor, nn};
 use crate::layers::{Conv2d, TimestepEmbedding, to_channels_last};
 use crate::padding::{crop_to, pad_to_multiple, round_up};
 use crate::resnet::ResnetBlock2d;
-use crate::{Error, Result, Stem, UNetConfig};
+use crate::{Error, GuidanceEntry, Result, Stem, UNetConfig};
 
 #[derive(Debug)]
 struct DownBlock {
@@ -28,6 +28,8 @@ pub struct UNet {
     config: UNetConfig,
     time_embedding: TimestepEmbedding,
     conv_in: Conv2d,
+    /// One for each scale if guidance enters at the input, else none.
+    guidance_proj: Vec<Conv2d>,
     down_blocks: Vec<DownBlock>,
     mid_block: Vec<ResnetBlock2d>,
     up_blocks: Vec<UpBlock>,
@@ -47,6 +49,18 @@ impl UNet {
         let resnet = |path: nn::Path, input: i64, output: i64, guidance: Option<i64>| {
             ResnetBlock2d::new(&path, input, output, embedding, guidance)
         };
+        let at_input = match config.guidance_entry {
+            GuidanceEntry::Blocks => &[][..],
+            GuidanceEntry::Input => &config.guidance_channels,
+        };
+        let guidance_proj = at_input
+            .iter()
+            .enumerate()
+            .map(|(index, &features)| {
+                let here = path / "guidance_proj" / index as i64;
+                Conv2d::new(&here, features, channels[0], 1, 1)
+            })
+            .collect::<Result<_>>()?;
         let mut down_blocks = Vec::new();
         let mut previous = channels[0];
         for (level, &width) in channels.iter().enumerate() {
@@ -114,6 +128,7 @@ impl UNet {
                 3,
                 1,
             )?,
+            guidance_proj,
             down_blocks,
             mid_block,
             up_blocks,
@@ -156,6 +171,12 @@ impl UNet {
             Stem::SpaceToDepth => self.conv_in.forward(&padded.f_pixel_unshuffle(2)?)?,
         };
         drop(padded);
+        let cells = x.size();
+        for (projection, features) in self.guidance_proj.iter().zip(guidance) {
+            let projected = projection.forward(&to_channels_last(features)?)?;
+            let enlarged = projected.f_upsample_nearest2d([cells[2], cells[3]], None, None)?;
+            let _ = x.f_add_(&enlarged)?;
+        }
         let mut skips = Vec::with_capacity(self.down_blocks.len());
         for (level, block) in self.down_blocks.iter().enumerate() {
             let features = self

@@ -43,6 +43,15 @@ CASES = {
         dict(guidance_blocks=2, prediction_type="epsilon", target="image"),
         dict(block_out_channels=[4, 6, 8], layers_per_block=[1, 1, 1], stem="full_resolution", guidance_channels=[4, 3]),
     ),
+    "color_at_the_input": (
+        4,
+        11,
+        14,
+        [0.625],
+        dict(guidance_blocks=1, guidance_input="color", prediction_type="v_prediction", target={"residual": {"scale": 0.1}}),
+        dict(block_out_channels=[4, 5, 6], layers_per_block=[1, 1, 1], stem="full_resolution", guidance_channels=[3, 2],
+             guidance_entry="input"),
+    ),
     "unguided_sample_residual": (
         3,
         16,

@@ -41,6 +41,14 @@ CASES = {
         dict(block_out_channels=[5, 6, 8], layers_per_block=[1, 1, 2], mid_layers=1, stem="full_resolution",
              guidance_channels=[4, 3]),
     ),
+    "guided_at_the_input": (
+        6,
+        13,
+        10,
+        [0.375, 0.5],
+        dict(block_out_channels=[5, 6, 7], layers_per_block=[1, 1, 1], mid_layers=1, stem="space_to_depth",
+             guidance_channels=[2, 3, 4], guidance_entry="input"),
+    ),
     "full_resolution_unguided": (
         4,
         9,

@@ -15,7 +15,7 @@ use crate::workspace;
 const PARAMETERS_ALIKE: f64 = 0.05;
 /// Settings of a training configuration that may differ between a model and its control: names, places, how guidance is learnt, its
 /// networks, and the widths that make up for their parameters. Those of the same name inside another setting count.
-const NOT_COMPARED: [&str; 11] = [
+const NOT_COMPARED: [&str; 13] = [
     "name",
     "out",
     "photos",
@@ -25,7 +25,9 @@ const NOT_COMPARED: [&str; 11] = [
     "guidance_weight",
     "guidance_scale_weights",
     "model.guidance_blocks",
+    "model.guidance_input",
     "model.unet.guidance_channels",
+    "model.unet.guidance_entry",
     "model.unet.block_out_channels",
 ];
 

@@ -38,7 +38,10 @@ pub(super) fn publish(results: &Results, root: &Path) -> Result<()> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if results.suite.name.is_empty() || !results.suite.name.bytes().all(is_plain) {
         return Err(Failure::error(
-            format!("the name `{}` of the suite is no file name", results.suite.name),
+            format!(
+                "the name `{}` of the suite is no file name",
+                results.suite.name
+            ),
             "name it with letters, digits, `-` and `_`",
         ));
     }
@@ -198,7 +201,10 @@ mod tests {
         fs::write(&page, format!("# Results\n\nIn words.\n\n{text}")).unwrap();
         write(root.path()).unwrap();
         let text = fs::read_to_string(&page).unwrap();
-        assert!(text.starts_with("# Results\n\nIn words.\n\n<!-- Made"), "{text}");
+        assert!(
+            text.starts_with("# Results\n\nIn words.\n\n<!-- Made"),
+            "{text}"
+        );
         assert!(text.contains(&format!("## Suite `{}`", results.suite.name)));
         assert!(text.contains("### Summary") && text.contains("| guided − unguided | PSNR |"));
         assert!(text.lines().filter(|line| line.starts_with("# ")).count() == 1);

@@ -152,7 +152,10 @@ fn beside(restored: &Path, what: &str) -> PathBuf {
 fn gray(image: ArrayView3<'_, f32>) -> Array3<f32> {
     let luma: Array3<f32> = (0..3)
         .map(|channel| &image.slice(s![channel..=channel, .., ..]) * LUMA[channel])
-        .fold(Array3::zeros((1, image.dim().1, image.dim().2)), |sum, part| sum + part);
+        .fold(
+            Array3::zeros((1, image.dim().1, image.dim().2)),
+            |sum, part| sum + part,
+        );
     let planes = [luma.view(); 3];
     // Planes of one size always fit together.
     concatenate(Axis(0), &planes).unwrap_or(luma)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ms_guidance::checkpoint::{Description, Parent, Provenance};
-use ms_guidance::{GuidedUNet, GuidedUNetConfig, Target};
+use ms_guidance::{GuidanceInput, GuidedUNet, GuidedUNetConfig, Target};
 use tch::{Device, Kind, Tensor, nn};
-use unet_core::{Stem, UNetConfig};
+use unet_core::{GuidanceEntry, Stem, UNetConfig};
 
 /// Numbers of mean 0 and variance 1 that depend on `seed` alone (splitmix64).
 pub(crate) fn noise(seed: u64, shape: &[i64]) -> Tensor {
@@ -127,6 +127,34 @@ pub(crate) fn configurations() -> Vec<(&'static str, GuidedUNetConfig)> {
                 target: Target::Image,
                 ..with(UNetConfig {
                     guidance_channels: vec![3],
+                    ..base.unet.clone()
+                })
+            },
+        ),
+        (
+            "guidance in colour",
+            GuidedUNetConfig {
+                guidance_input: GuidanceInput::Color,
+                ..small()
+            },
+        ),
+        (
+            "guidance at the input",
+            with(UNetConfig {
+                guidance_entry: GuidanceEntry::Input,
+                ..base.unet.clone()
+            }),
+        ),
+        (
+            "guidance of three scales in colour at the input, full resolution",
+            GuidedUNetConfig {
+                guidance_input: GuidanceInput::Color,
+                ..with(UNetConfig {
+                    stem: Stem::FullResolution,
+                    block_out_channels: vec![3, 4, 5, 4],
+                    layers_per_block: vec![1, 1, 1, 1],
+                    guidance_channels: vec![2, 2, 3],
+                    guidance_entry: GuidanceEntry::Input,
                     ..base.unet.clone()
                 })
             },

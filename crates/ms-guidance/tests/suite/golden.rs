@@ -161,6 +161,11 @@ fn guided_epsilon_image() {
 }
 
 #[test]
+fn color_at_the_input() {
+    model_case("color_at_the_input");
+}
+
+#[test]
 fn unguided_sample_residual() {
     model_case("unguided_sample_residual");
 }

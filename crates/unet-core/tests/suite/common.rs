@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor, nn};
 use unet_core::padding::round_up;
-use unet_core::{Stem, UNet, UNetConfig};
+use unet_core::{GuidanceEntry, Stem, UNet, UNetConfig};
 
 /// Numbers of mean 0 and variance 1 that depend on `seed` alone (splitmix64).
 pub(crate) fn noise(seed: u64, shape: &[i64]) -> Tensor {
@@ -111,6 +111,22 @@ pub(crate) fn configurations() -> Vec<(&'static str, UNetConfig)> {
                 stem: Stem::FullResolution,
                 guidance_channels: vec![2, 3],
                 layers_per_block: vec![2, 1, 1],
+                ..base.clone()
+            },
+        ),
+        (
+            "guidance at the input",
+            UNetConfig {
+                guidance_entry: GuidanceEntry::Input,
+                ..base.clone()
+            },
+        ),
+        (
+            "full resolution, guidance of two scales at the input",
+            UNetConfig {
+                stem: Stem::FullResolution,
+                guidance_channels: vec![2, 3],
+                guidance_entry: GuidanceEntry::Input,
                 ..base.clone()
             },
         ),

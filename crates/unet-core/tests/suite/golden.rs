@@ -120,6 +120,11 @@ fn space_to_depth_guided() {
 }
 
 #[test]
+fn guided_at_the_input() {
+    forward_and_gradients("guided_at_the_input");
+}
+
+#[test]
 fn space_to_depth_unguided() {
     forward_and_gradients("space_to_depth_unguided");
 }
