@@ -4,6 +4,7 @@
 //! together here. Everything that takes time is kept by content hash, so that a run that was killed goes on where it stopped.
 
 mod arguments;
+pub(crate) mod arms;
 mod assemble;
 mod classical;
 mod deconvolve;
@@ -42,6 +43,7 @@ use anyhow::{Context, Result};
 pub(crate) use arguments::Arguments;
 use evaluate::Settings;
 use methods::Plan;
+pub(crate) use needs::program;
 use pairs::Pairs;
 use results::{Results, SuiteInfo};
 use resume::{RunRecord, Setup};
@@ -118,7 +120,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
         folder: weights,
         mut notes,
     } = needs::weights(metrics, arguments.metrics.is_some(), cache)?;
-    let program = needs::program(arguments.program.as_deref())?;
+    let program = program(arguments.program.as_deref())?;
     let Plan {
         methods,
         notes: about_methods,
@@ -150,7 +152,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
     record.write(&out)?;
     let measured = measured?;
     let provenance = provenance::of(&settings.program, record.started.clone(), record.seconds);
-    let results = assemble::results(
+    let mut results = assemble::results(
         &record,
         &pairs.conditions,
         &measured,
@@ -158,6 +160,9 @@ fn run(arguments: &Arguments) -> Result<usize> {
         notes,
         &out,
     );
+    if let Some(experiment) = &arguments.experiment {
+        experiment.conclude(&mut results);
+    }
     finish(&results, arguments, &out, start)?;
     Ok(failures(&results) + pairs.failures.len())
 }

@@ -9,6 +9,7 @@ mod ci;
 mod datasets;
 mod demo;
 mod docs;
+mod experiment;
 mod failure;
 mod golden;
 mod hash;
@@ -54,6 +55,7 @@ enum Task {
     Synth(synth::Arguments),
     Datasets(datasets::Arguments),
     BenchOod(bench_ood::Arguments),
+    Experiment(experiment::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Task::Synth(arguments) => synth::run(&arguments),
         Task::Datasets(arguments) => datasets::run(&arguments),
         Task::BenchOod(arguments) => return bench_ood::main(&arguments),
+        Task::Experiment(arguments) => return experiment::main(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

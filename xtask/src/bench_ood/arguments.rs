@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Result;
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, FromArgMatches};
 use globset::{Glob, GlobMatcher};
 
+use super::arms::Experiment;
 use super::pairs::REAL;
 use super::shard::Shard;
 use crate::failure::Failure;
@@ -103,6 +104,9 @@ pub(crate) struct Arguments {
         "conditions", "seed", "shard", "resume", "out",
     ])]
     pub(crate) classical_table: Option<PathBuf>,
+    /// Measure these models alone: set by the task `experiment`.
+    #[arg(skip)]
+    pub(crate) experiment: Option<Experiment>,
 }
 
 /// `NAME=CHECKPOINT` or `NAME=DIR`.
@@ -133,6 +137,16 @@ impl FromStr for GivenMethod {
             name: name.to_owned(),
             path: path.into(),
         })
+    }
+}
+
+impl Default for Arguments {
+    /// As without options.
+    fn default() -> Self {
+        let command = Self::augment_args(clap::Command::new("bench-ood"));
+        let matches = command.get_matches_from(["bench-ood"]);
+        // No option is required, so this cannot fail.
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 }
 
@@ -278,6 +292,8 @@ mod tests {
 
     #[test]
     fn without_options_it_is_the_quick_suite() {
+        let default = format!("{:?}", Arguments::default());
+        assert_eq!(default, format!("{:?}", parse(&[]).unwrap()));
         let arguments = parse(&[]).unwrap();
         assert_eq!(arguments.suite, "quick");
         assert_eq!(arguments.metrics().unwrap(), DEFAULT_METRICS);

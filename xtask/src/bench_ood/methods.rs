@@ -49,6 +49,9 @@ pub(crate) struct Plan {
 /// # Errors
 /// A model that cannot be read, a path that is not there, or a name that is used twice.
 pub(crate) fn plan(arguments: &Arguments, program: &Path) -> Result<Plan> {
+    if let Some(experiment) = &arguments.experiment {
+        return experiment.plan(program);
+    }
     let mut notes = Vec::new();
     let mut methods = vec![input()];
     methods.extend(Classical::ALL.map(classical));
@@ -120,7 +123,7 @@ pub(crate) fn plan(arguments: &Arguments, program: &Path) -> Result<Plan> {
     Ok(Plan { methods, notes })
 }
 
-fn input() -> Planned {
+pub(super) fn input() -> Planned {
     let text = "the blurry picture as it is".to_owned();
     Planned {
         method: Method {
@@ -150,7 +153,7 @@ pub(super) fn classical(classical: Classical) -> Planned {
     }
 }
 
-fn mean() -> Options {
+pub(super) fn mean() -> Options {
     Options {
         mode: "mean".to_owned(),
         sampler: None,
@@ -159,7 +162,13 @@ fn mean() -> Options {
     }
 }
 
-fn model(name: &str, model: &Model, file: Option<&Path>, options: Options, text: &str) -> Planned {
+pub(super) fn model(
+    name: &str,
+    model: &Model,
+    file: Option<&Path>,
+    options: Options,
+    text: &str,
+) -> Planned {
     Planned {
         method: Method {
             name: name.to_owned(),

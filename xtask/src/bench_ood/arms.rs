@@ -1,0 +1,400 @@
+//! Models of an experiment: arms that differ in one thing, each trained with several seeds.
+//!
+//! What an arm reaches on a picture is the mean over its seeds, so that intervals and tests are about photos, as everywhere; how much the
+//! seeds differ is said beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::assemble;
+use super::methods::{self, Plan, Planned};
+use super::models::Model;
+use super::numbers::{Style, metric_name};
+use super::results::{INPUT, Image, Method, Results};
+
+/// The arms, and the one that the others are compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Experiment {
+    /// Takes the place of the suite's name in what is published.
+    pub(crate) name: String,
+    /// What the experiment asks.
+    pub(crate) description: String,
+    /// The name of an arm.
+    pub(crate) control: String,
+    /// In the order in which they are shown.
+    pub(crate) arms: Vec<Arm>,
+}
+
+/// Models that were trained in the same way but for the seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Arm {
+    pub(crate) name: String,
+    /// One sentence.
+    pub(crate) description: String,
+    /// Seeds of the training and checkpoints; every arm has the same seeds.
+    pub(crate) models: Vec<(u64, PathBuf)>,
+}
+
+fn of_seed(arm: &str, seed: u64) -> String {
+    format!("{arm}-s{seed}")
+}
+
+impl Experiment {
+    /// The blurry input and all models, each in mode `mean`.
+    ///
+    /// # Errors
+    /// A model that cannot be read.
+    pub(super) fn plan(&self, program: &Path) -> Result<Plan> {
+        let mut notes = BTreeSet::new();
+        let control = self.arms.iter().find(|arm| arm.name == self.control);
+        let mut controls = BTreeMap::new();
+        for (seed, file) in control.into_iter().flat_map(|arm| &arm.models) {
+            controls.insert(*seed, Model::of(program, Some(file))?);
+        }
+        let mut methods = vec![methods::input()];
+        for arm in &self.arms {
+            for (seed, file) in &arm.models {
+                let model = Model::of(program, Some(file))?;
+                let mut planned: Planned = methods::model(
+                    &of_seed(&arm.name, *seed),
+                    &model,
+                    Some(file),
+                    methods::mean(),
+                    &arm.description,
+                );
+                if arm.name != self.control
+                    && let Some(control) = controls.get(seed)
+                {
+                    let differences = model.differences(control);
+                    if differences.is_empty() {
+                        planned.method.matched_with = Some(of_seed(&self.control, *seed));
+                    } else {
+                        notes.insert(format!(
+                            "{} and {} differ in more than guidance: {}. Nothing follows about guidance from their difference.",
+                            arm.name,
+                            self.control,
+                            differences.join(", ")
+                        ));
+                    }
+                }
+                methods.push(planned);
+            }
+        }
+        Ok(Plan {
+            methods,
+            notes: notes.into_iter().collect(),
+        })
+    }
+
+    /// Puts arms in the place of their models.
+    pub(super) fn conclude(&self, results: &mut Results) {
+        self.say_spread(results);
+        let mut methods: Vec<Method> = Vec::new();
+        let mut images: Vec<Image> = Vec::new();
+        for method in &results.methods {
+            if method.name == INPUT {
+                methods.push(method.clone());
+            }
+        }
+        images.extend(
+            results
+                .images
+                .iter()
+                .filter(|image| image.method == INPUT)
+                .cloned(),
+        );
+        for arm in &self.arms {
+            let names: Vec<String> = arm
+                .models
+                .iter()
+                .map(|(seed, _)| of_seed(&arm.name, *seed))
+                .collect();
+            let models: Vec<&Method> = names
+                .iter()
+                .filter_map(|name| results.method(name))
+                .collect();
+            let Some(first) = models.first() else {
+                continue;
+            };
+            let mut method = (*first).clone();
+            method.name.clone_from(&arm.name);
+            method.description = format!(
+                "{} (mean over the seeds {})",
+                arm.description,
+                list(arm.models.iter().map(|(seed, _)| seed))
+            );
+            if let Some(checkpoint) = &mut method.checkpoint {
+                checkpoint.name = format!("the first of {}", models.len());
+            }
+            method.matched_with = models
+                .iter()
+                .all(|model| model.matched_with.is_some())
+                .then(|| self.control.clone());
+            methods.push(method);
+            images.extend(averaged(results, arm, &names));
+            // Pictures are those of the first seed.
+            for picture in &mut results.pictures {
+                if picture.method.as_deref() == names.first().map(String::as_str) {
+                    picture.method = Some(arm.name.clone());
+                }
+            }
+        }
+        results.methods = methods;
+        results.images = images;
+        let known: BTreeSet<&str> = results
+            .methods
+            .iter()
+            .map(|method| method.name.as_str())
+            .collect();
+        results.pictures.retain(|picture| {
+            picture
+                .method
+                .as_deref()
+                .is_none_or(|method| known.contains(method))
+        });
+        results.suite.description = format!(
+            "{} Measured on the suite `{}`.",
+            self.description, results.suite.name
+        );
+        results.suite.name.clone_from(&self.name);
+        assemble::sort(results);
+    }
+
+    /// Adds a note for each arm: its difference to the control, seed by seed.
+    fn say_spread(&self, results: &mut Results) {
+        let mut notes = Vec::new();
+        for arm in self.arms.iter().filter(|arm| arm.name != self.control) {
+            let mut parts = Vec::new();
+            for (name, metric) in &results.metrics {
+                for (place, in_domain) in [("in domain", true), ("out of domain", false)] {
+                    let sign = if metric.higher_is_better { 1.0 } else { -1.0 };
+                    let style = Style::of(metric);
+                    let by_seed: Vec<String> = arm
+                        .models
+                        .iter()
+                        .filter_map(|(seed, _)| {
+                            let mean = |arm| mean(results, &of_seed(arm, *seed), name, in_domain);
+                            let difference = mean(&arm.name)? - mean(&self.control)?;
+                            Some(style.gain(sign * difference))
+                        })
+                        .collect();
+                    if !by_seed.is_empty() {
+                        parts.push(format!(
+                            "{} {place} {}",
+                            metric_name(name),
+                            by_seed.join(", ")
+                        ));
+                    }
+                }
+            }
+            if !parts.is_empty() {
+                notes.push(format!(
+                    "{} − {} by seed (positive: better; means over conditions where all values are finite): {}.",
+                    arm.name,
+                    self.control,
+                    parts.join("; ")
+                ));
+            }
+        }
+        results.notes.extend(notes);
+    }
+}
+
+/// The mean over conditions of the mean over pictures; conditions with a value that is not finite are left out.
+fn mean(results: &Results, method: &str, metric: &str, in_domain: bool) -> Option<f64> {
+    let means: Vec<f64> = results
+        .conditions
+        .iter()
+        .filter(|condition| condition.in_domain == in_domain)
+        .filter_map(|condition| {
+            let values: Vec<f64> = results
+                .images
+                .iter()
+                .filter(|image| image.method == method && image.condition == condition.id)
+                .filter_map(|image| image.metrics.get(metric).copied())
+                .collect();
+            average(&values).filter(|mean| mean.is_finite())
+        })
+        .collect();
+    average(&means)
+}
+
+fn average(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The pictures of an arm: of each the mean over the models `names`; where one failed, the arm failed.
+fn averaged(results: &Results, arm: &Arm, names: &[String]) -> Vec<Image> {
+    let mut by_picture: BTreeMap<(&str, &str), Vec<&Image>> = BTreeMap::new();
+    for image in &results.images {
+        if names.contains(&image.method) {
+            by_picture
+                .entry((&image.condition, &image.name))
+                .or_default()
+                .push(image);
+        }
+    }
+    by_picture
+        .into_values()
+        .filter_map(|images| {
+            let mut image = (*images.first()?).clone();
+            image.method.clone_from(&arm.name);
+            let of = |value: &dyn Fn(&Image) -> Option<f64>| {
+                let values: Option<Vec<f64>> = images.iter().map(|image| value(image)).collect();
+                values.as_deref().and_then(average)
+            };
+            let names: Vec<String> = image.metrics.keys().cloned().collect();
+            image.metrics = names
+                .into_iter()
+                .filter_map(|name| {
+                    let mean = of(&|image| image.metrics.get(&name).copied())?;
+                    Some((name, mean))
+                })
+                .collect();
+            image.seconds = of(&|image| Some(image.seconds)).unwrap_or_default();
+            if let Some(failed) = images.iter().find(|image| image.error.is_some()) {
+                image.metrics.clear();
+                image.error = failed
+                    .error
+                    .as_ref()
+                    .map(|error| format!("{}: {error}", failed.method));
+            }
+            Some(image)
+        })
+        .collect()
+}
+
+fn list(items: impl Iterator<Item = impl ToString>) -> String {
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench_ood::fixture;
+    use crate::bench_ood::statistics::{ComparisonKind, Settings, analyse};
+
+    /// Two arms of two seeds each, made of the fixture's `guided` and `plain`; the second seed is better by `step` dB in the first arm.
+    fn two_arms(step: f64) -> (Experiment, Results) {
+        let mut results = fixture::two_domains();
+        let arm = |name: &str| Arm {
+            name: name.to_owned(),
+            description: format!("arm {name}"),
+            models: vec![(1, PathBuf::new()), (2, PathBuf::new())],
+        };
+        let experiment = Experiment {
+            name: "probe".into(),
+            description: "Does it help?".into(),
+            control: "plain".into(),
+            arms: vec![arm("guided"), arm("plain")],
+        };
+        let (methods, images) = (results.methods.clone(), results.images.clone());
+        results.methods.retain(|method| method.name == INPUT);
+        results.images.retain(|image| image.method == INPUT);
+        for arm in ["guided", "plain"] {
+            for seed in [1, 2] {
+                let mut method = methods
+                    .iter()
+                    .find(|method| method.name == arm)
+                    .unwrap()
+                    .clone();
+                method.name = of_seed(arm, seed);
+                method.matched_with = (arm == "guided").then(|| of_seed("plain", seed));
+                for image in images.iter().filter(|image| image.method == arm) {
+                    let mut image = image.clone();
+                    image.method.clone_from(&method.name);
+                    if arm == "guided" && seed == 2 {
+                        *image.metrics.get_mut("psnr").unwrap() += step;
+                    }
+                    results.images.push(image);
+                }
+                results.methods.push(method);
+            }
+        }
+        (experiment, results)
+    }
+
+    #[test]
+    fn an_arm_is_the_mean_over_its_seeds() {
+        let (experiment, mut results) = two_arms(0.5);
+        let before = fixture::two_domains();
+        experiment.conclude(&mut results);
+        let names: Vec<&str> = results
+            .methods
+            .iter()
+            .map(|method| method.name.as_str())
+            .collect();
+        assert_eq!(names, ["input", "guided", "plain"]);
+        assert_eq!(results.methods[1].matched_with.as_deref(), Some("plain"));
+        results.check().unwrap();
+        assert_eq!(results.suite.name, "probe");
+        for image in results
+            .images
+            .iter()
+            .filter(|image| image.method == "guided")
+        {
+            let other = before
+                .images
+                .iter()
+                .find(|other| {
+                    (&other.method, &other.condition, &other.name)
+                        == (&image.method, &image.condition, &image.name)
+                })
+                .unwrap();
+            assert!((image.metrics["psnr"] - other.metrics["psnr"] - 0.25).abs() < 1e-9);
+            assert!((image.metrics["lpips"] - other.metrics["lpips"]).abs() < 1e-12);
+        }
+        // 0.25 dB between the arms of the fixture, and 0.25 more on average.
+        let analysis = analyse(&results, Settings::default());
+        let guidance = analysis
+            .comparison(ComparisonKind::Guidance, "guided", "psnr")
+            .unwrap();
+        let row = &guidance.conditions[0];
+        assert!((row.gain.value - 0.5).abs() < 1e-9, "{:?}", row.gain);
+    }
+
+    #[test]
+    fn what_each_seed_found_is_said() {
+        let (experiment, mut results) = two_arms(0.5);
+        experiment.conclude(&mut results);
+        let note = results.notes.last().unwrap();
+        assert!(note.starts_with("guided − plain by seed"), "{note}");
+        assert!(note.contains("PSNR in domain +0.25, +0.75"), "{note}");
+        assert!(!note.contains("input"), "{note}");
+    }
+
+    #[test]
+    fn one_failed_seed_is_a_failed_picture_and_one_unmatched_seed_an_unmatched_arm() {
+        let (experiment, mut results) = two_arms(0.0);
+        let image = results
+            .images
+            .iter_mut()
+            .find(|image| image.method == "guided-s2")
+            .unwrap();
+        image.error = Some("no memory".into());
+        image.metrics.clear();
+        let (condition, name) = (image.condition.clone(), image.name.clone());
+        let method = results
+            .methods
+            .iter_mut()
+            .find(|method| method.name == "guided-s2")
+            .unwrap();
+        method.matched_with = None;
+        experiment.conclude(&mut results);
+        let failed = results
+            .images
+            .iter()
+            .find(|image| {
+                image.method == "guided" && image.condition == condition && image.name == name
+            })
+            .unwrap();
+        assert!(failed.metrics.is_empty());
+        assert_eq!(failed.error.as_deref(), Some("guided-s2: no memory"));
+        assert_eq!(results.method("guided").unwrap().matched_with, None);
+    }
+}
