@@ -45,6 +45,7 @@ use evaluate::Settings;
 use methods::Plan;
 pub(crate) use needs::program;
 use pairs::Pairs;
+pub(crate) use published::check as check_publishable;
 use results::{Results, SuiteInfo};
 use resume::{RunRecord, Setup};
 
@@ -92,6 +93,10 @@ fn run(arguments: &Arguments) -> Result<usize> {
         return merge(arguments);
     }
     let start = Instant::now();
+    // An experiment has looked at it before it trained.
+    if arguments.publish && arguments.experiment.is_none() {
+        published::check(arguments.program.as_deref())?;
+    }
     let suite = suite::load(&arguments.suite)?;
     let metrics = arguments.metrics()?;
     let filter = arguments.filter()?;
@@ -137,6 +142,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
         say(format!("note: {note}"));
     }
 
+    check_folders(&methods, &pairs, arguments.shard.is_some())?;
     let settings = Settings {
         program,
         metrics,
@@ -176,11 +182,6 @@ fn measure_all(
     let total = methods.len();
     let mut measured = Vec::new();
     for (number, planned) in (1..).zip(methods) {
-        if let methods::Work::Folder(folder) = &planned.work {
-            for file in folder::strangers(folder, &pairs.conditions) {
-                say(format!("{} belongs to no pair", file.display()));
-            }
-        }
         let what = format!("{} ({number} of {total})", planned.method.name);
         measured.push(measure::measure(
             planned,
@@ -192,6 +193,24 @@ fn measure_all(
         stop::check()?;
     }
     Ok(measured)
+}
+
+/// Says what is missing in the folders of other programs, before hours are spent on the other methods.
+fn check_folders(methods: &[methods::Planned], pairs: &Pairs, is_part: bool) -> Result<()> {
+    for planned in methods {
+        let methods::Work::Folder(folder) = &planned.work else {
+            continue;
+        };
+        let name = &planned.method.name;
+        folder::check(folder, &pairs.conditions, name)?;
+        // A part knows the names of its own pictures only.
+        if !is_part {
+            for file in folder::strangers(folder, &pairs.conditions) {
+                say(format!("{} belongs to no pair", file.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn merge(arguments: &Arguments) -> Result<usize> {
@@ -278,8 +297,9 @@ fn say_where(out: &Path, pairs: &Pairs) {
         .map(|condition| condition.pairs.len())
         .sum();
     say(format!(
-        "{total} blurry pictures under {} conditions: {}",
-        pairs.conditions.len(),
+        "{} of {}: {}",
+        synth::count(total, "blurry picture"),
+        synth::count(pairs.conditions.len(), "condition"),
         out.join(pairs::FOLDER)
             .join("DOMAIN/CONDITION/blurry/NAME.png")
             .display()

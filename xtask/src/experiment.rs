@@ -3,20 +3,21 @@
 mod file;
 mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::bench_ood::{self, arms};
 use crate::datasets;
 use crate::failure;
 use crate::report::say;
+use crate::suite;
 use crate::workspace;
 use file::ExperimentFile;
 
-/// Train models that differ in one thing, with several seeds each, and measure the difference; goes on where it was stopped
+/// Train models that differ in one thing, with several seeds each, and measure the difference; continues where it stopped
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// An experiment of datasets/experiments, or a file
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     /// Seeds of training instead of those of the file
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
-    /// Say what would be trained, in what time; train nothing
+    /// Say what would be trained and how long it would take; train nothing
     #[arg(long, conflicts_with = "publish")]
     dry_run: bool,
     /// Make the results those of the repository: docs/results/NAME.json, and docs/RESULTS.md from it
@@ -59,18 +60,28 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         experiment.seeds.clone_from(seeds);
         experiment.check()?;
     }
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| workspace::root().join("runs").join(&experiment.name));
-    let cache = arguments.cache.as_deref();
+    let out = match &arguments.out {
+        Some(out) => std::path::absolute(out)?,
+        None => workspace::root().join("runs").join(&experiment.name),
+    };
+    if arguments.publish {
+        bench_ood::check_publishable(arguments.program.as_deref())?;
+    }
+    suite::load(&experiment.suite)?;
+    let cache = arguments
+        .cache
+        .as_deref()
+        .map(std::path::absolute)
+        .transpose()?;
+    let cache = cache.as_deref();
     // Before the long build, so that a missing network is noticed at once.
     for name in experiment.photo_sets() {
         datasets::ensure(cache, &name)?;
     }
     let program = bench_ood::program(arguments.program.as_deref())?;
-    let runs = experiment.runs(&out)?;
     if arguments.dry_run {
+        let aside = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let runs = experiment.runs(aside.path())?;
         for run in runs.iter().take(experiment.arms.len()) {
             say(format!("{}:", run.name));
             train::dry(&program, run, cache)?;
@@ -82,6 +93,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         ));
         return Ok(ExitCode::SUCCESS);
     }
+    let runs = experiment.runs(&out)?;
+    // All mistakes before the first of many hours.
+    for run in &runs {
+        train::prepare(&program, run, cache)?;
+    }
     for (number, run) in (1..).zip(&runs) {
         let what = format!("{} ({number} of {})", run.name, runs.len());
         train::train(&program, run, cache, &what)?;
@@ -90,7 +106,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         suite: experiment.suite.clone(),
         out: Some(out.join("bench-ood")),
         resume: true,
-        cache: arguments.cache.clone(),
+        cache: cache.map(Path::to_owned),
         program: Some(program),
         publish: arguments.publish,
         experiment: Some(measured(&experiment, &runs)),

@@ -42,11 +42,6 @@ pub(crate) fn of_this_program() -> Result<String> {
     sha256(&std::env::current_exe().context("cannot find the program that runs")?)
 }
 
-/// SHA-256 of bytes in memory, in hexadecimal.
-pub(crate) fn of_bytes(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

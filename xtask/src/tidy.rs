@@ -91,12 +91,14 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
 
 /// The files of the repository, relative to its root, without what is built or downloaded.
 fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    const NOT_OURS: [&str; 7] = [
+    const NOT_OURS: [&str; 9] = [
         "target",
         ".git",
         "cache",
         "out",
         "msdeblur-demo",
+        "bench-ood",
+        "runs",
         "__pycache__",
         "node_modules",
     ];

@@ -126,8 +126,8 @@ impl BlurMix {
         }
     }
 
-    /// [`standard`](Self::standard), but from hardly any blur on: camera shakes and motion from 1 pixel, discs from radius 0.25, Gaussians
-    /// from sigma 0.1. A model that is trained with it leaves sharp photographs nearly as they are.
+    /// [`standard`](Self::standard), but starting from almost no blur: camera shakes and motion from 1 pixel, discs from radius 0.25, Gaussians
+    /// from sigma 0.1, so that a model also sees photographs that are to be left alone.
     #[must_use]
     pub fn from_sharp() -> Self {
         let mut mix = Self::standard();

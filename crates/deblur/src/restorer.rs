@@ -36,7 +36,7 @@ pub struct Restoration {
     pub image: Array3<f32>,
     /// Standard deviation over samples per pixel `[H, W]`, in units of the [0, 1] range; root mean square over the colours.
     pub spread: Option<Array2<f32>>,
-    /// The guidance networks' predictions of the sharp grey photo at 1/2, 1/4, …: `[⌈H/2^s⌉, ⌈W/2^s⌉]` in [0, 1].
+    /// The guidance networks' predictions of the sharp photo at 1/2, 1/4, …, in grey: `[⌈H/2^s⌉, ⌈W/2^s⌉]` in [0, 1].
     pub guidance: Vec<Array2<f32>>,
     /// What a person should know, each a short sentence without a full stop.
     pub notes: Vec<String>,

@@ -4,7 +4,44 @@ mod support;
 
 use deblur::{Mode, Options, Restorer, TileChoice, set_threads};
 use diffusion_sched::SamplerKind;
-use support::{checkpoint, exact, largest_difference, photo, restore, unattended};
+use ms_guidance::{GuidanceInput, GuidedUNetConfig};
+use support::{checkpoint, checkpoint_of, exact, largest_difference, photo, restore, unattended};
+use unet_core::GuidanceEntry;
+
+#[test]
+fn tiles_leave_no_trace_with_guidance_in_colour_or_at_the_input() {
+    for (input, entry) in [
+        (GuidanceInput::Color, GuidanceEntry::Blocks),
+        (GuidanceInput::Gray, GuidanceEntry::Input),
+        (GuidanceInput::Color, GuidanceEntry::Input),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = GuidedUNetConfig::tiny();
+        config.guidance_input = input;
+        config.unet.guidance_entry = entry;
+        let checkpoint = checkpoint_of(config, folder.path(), |_| ());
+        let photo = photo(139, 150);
+        let options = |tile| Options {
+            tile,
+            guidance: true,
+            ..exact(Options::mean())
+        };
+        let whole = restore(&checkpoint, options(TileChoice::Off), &photo);
+        let tiled = restore(&checkpoint, options(TileChoice::Size(64)), &photo);
+        assert!(tiled.tiles > 1);
+        assert!(largest_difference(&whole.image, &photo) > 0.01);
+        assert!(largest_difference(&tiled.image, &whole.image) < 2e-6);
+        // One grey plane for each scale, also of predictions in colour.
+        assert_eq!(whole.guidance.len(), 3);
+        for (scale, (tiled, whole)) in (1..).zip(tiled.guidance.iter().zip(&whole.guidance)) {
+            assert_eq!(
+                whole.dim(),
+                (139usize.div_ceil(1 << scale), 150usize.div_ceil(1 << scale))
+            );
+            assert!(largest_difference(tiled, whole) < 2e-6);
+        }
+    }
+}
 
 /// The bound is that of float32 rounding: half the halo errs by more, though what lies far away has little influence.
 #[test]

@@ -42,7 +42,8 @@ pub fn downsample(image: &Tensor, scale: usize) -> Result<Tensor> {
     Ok(image.f_avg_pool2d(factor, factor, 0, false, true, None::<i64>)?)
 }
 
-/// `down_{2^s}` of the image for s = 1..=scales, of its luma or of all its channels.
+/// `down_{2^s}` of `image` `[N, 3, H, W]` for s = 1..=scales, of its luma or of all its channels, in the same range:
+/// `[N, 1 or 3, H / 2^s, W / 2^s]`; H and W are multiples of 2^scales.
 ///
 /// # Errors
 /// As [`gray`] and [`downsample`].

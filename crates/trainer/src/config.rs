@@ -275,14 +275,14 @@ mod tests {
     fn a_run_that_is_too_short_for_its_learning_rate_is_told() {
         let mut config = TrainConfig::preset("default", vec!["p".into()], "r".into()).unwrap();
         assert_eq!(config.short_run(), None);
-        // 3,200 crops, of which all are warm-up and all are decay.
+        // 800 crops, of which all are warm-up and all are decay.
         config.steps = 200;
         let said = config.short_run().unwrap();
         assert!(
-            said.contains("3200 crops") && said.contains("lr_warmup_images=320"),
+            said.contains("800 crops") && said.contains("lr_warmup_images=80"),
             "{said}"
         );
-        (config.lr_warmup_images, config.lr_decay_images) = (320, 1600);
+        (config.lr_warmup_images, config.lr_decay_images) = (80, 400);
         assert_eq!(config.short_run(), None);
         config.steps = u64::MAX;
         assert_eq!(config.short_run(), None);

@@ -407,6 +407,11 @@ pub fn run(
         }
     }
     let step = progress.step;
+    let path = folder.path(files::MODEL);
+    // A run that was killed between its last state and its model has nothing left to do but this.
+    if first == config.steps && !is_model_of(&path, step) {
+        write_model(&path, &optimizer, &progress, &report)?;
+    }
     Ok(Outcome {
         step,
         interrupted,
@@ -417,6 +422,12 @@ pub fn run(
 
 /// Steps between attempts to save after one failed.
 const RETRY: u64 = 50;
+
+/// Whether the checkpoint is that of a step.
+fn is_model_of(path: &std::path::Path, step: u64) -> bool {
+    let description = checkpoint::read(path).and_then(|bytes| checkpoint::describe(&bytes));
+    description.is_ok_and(|description| description.provenance.steps == step)
+}
 
 fn write_model(
     path: &std::path::Path,

@@ -54,7 +54,7 @@ impl Interval {
 }
 
 /// For the output pixel `position` of one axis: the cells of every level that it depends on, at the place
-/// where that level's encoder starts (finest level first). Guidance features enter one convolution later.
+/// where that level's encoder starts (finest level first). Guidance features that enter in blocks do so one convolution later.
 pub fn level_intervals(config: &UNetConfig, position: i64) -> Vec<Interval> {
     let levels = config.levels();
     let cell = position.div_euclid(config.stem.factor());

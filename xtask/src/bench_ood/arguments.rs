@@ -58,9 +58,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "4",
         value_parser = clap::value_parser!(u32).range(1..=MOST_STEPS))]
     pub(crate) steps: Vec<u32>,
-    /// Samples that `guided-average` averages
+    /// Samples that `guided-average` averages, 2 or more
     #[arg(long, value_name = "N", default_value = "2",
-        value_parser = clap::value_parser!(u32).range(1..=1000))]
+        value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(crate) samples: u32,
     /// Steps of each of them
     #[arg(long, value_name = "N", default_value = "4",
@@ -145,7 +145,7 @@ impl Default for Arguments {
     fn default() -> Self {
         let command = Self::augment_args(clap::Command::new("bench-ood"));
         let matches = command.get_matches_from(["bench-ood"]);
-        // No option is required, so this cannot fail.
+        // No option is required, and those that a variable gives are paths, so this cannot fail.
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 }

@@ -11,8 +11,12 @@ use anyhow::Result;
 use super::assemble;
 use super::methods::{self, Plan, Planned};
 use super::models::Model;
-use super::numbers::{Style, metric_name};
-use super::results::{INPUT, Image, Method, Results};
+use super::numbers::{Style, counted, metric_name};
+use super::results::{INPUT, Image, Method, Picture, Results};
+use super::statistics::{Comparison, ComparisonKind, Pooled, Settings, analyse};
+
+/// Resamples where intervals are not looked at.
+const FEW: usize = 100;
 
 /// The arms, and the one that the others are compared with.
 #[derive(Clone, Debug)]
@@ -64,11 +68,17 @@ impl Experiment {
                     methods::mean(),
                     &arm.description,
                 );
-                if arm.name != self.control
-                    && let Some(control) = controls.get(seed)
-                {
+                if let Some(control) = controls.get(seed).filter(|_| arm.name != self.control) {
                     let differences = model.differences(control);
-                    if differences.is_empty() {
+                    // Only then a difference is an effect of guidance.
+                    let is_guidance = model.guidance_scales > 0 && control.guidance_scales == 0;
+                    if !is_guidance {
+                        notes.insert(format!(
+                            "{} and {} are not a guided model and its unguided control, so no test of guidance compares them: each stands \
+                             with its gain over the input.",
+                            arm.name, self.control
+                        ));
+                    } else if differences.is_empty() {
                         planned.method.matched_with = Some(of_seed(&self.control, *seed));
                     } else {
                         notes.insert(format!(
@@ -90,21 +100,14 @@ impl Experiment {
 
     /// Puts arms in the place of their models.
     pub(super) fn conclude(&self, results: &mut Results) {
-        self.say_spread(results);
-        let mut methods: Vec<Method> = Vec::new();
-        let mut images: Vec<Image> = Vec::new();
-        for method in &results.methods {
-            if method.name == INPUT {
-                methods.push(method.clone());
-            }
-        }
-        images.extend(
-            results
-                .images
-                .iter()
-                .filter(|image| image.method == INPUT)
-                .cloned(),
-        );
+        let spread = self.spread(results);
+        let is_input = |name: &str| name == INPUT;
+        let mut methods: Vec<Method> = results.methods.clone();
+        methods.retain(|method| is_input(&method.name));
+        let mut images: Vec<Image> = results.images.clone();
+        images.retain(|image| is_input(&image.method));
+        let mut pictures: Vec<Picture> = results.pictures.clone();
+        pictures.retain(|picture| picture.method.as_deref().is_none_or(is_input));
         for arm in &self.arms {
             let names: Vec<String> = arm
                 .models
@@ -118,107 +121,111 @@ impl Experiment {
             let Some(first) = models.first() else {
                 continue;
             };
-            let mut method = (*first).clone();
-            method.name.clone_from(&arm.name);
-            method.description = format!(
-                "{} (mean over the seeds {})",
-                arm.description,
-                list(arm.models.iter().map(|(seed, _)| seed))
-            );
-            if let Some(checkpoint) = &mut method.checkpoint {
-                checkpoint.name = format!("the first of {}", models.len());
-            }
-            method.matched_with = models
-                .iter()
-                .all(|model| model.matched_with.is_some())
-                .then(|| self.control.clone());
-            methods.push(method);
+            methods.push(self.averaged_method(arm, first, &models));
             images.extend(averaged(results, arm, &names));
-            // Pictures are those of the first seed.
-            for picture in &mut results.pictures {
-                if picture.method.as_deref() == names.first().map(String::as_str) {
-                    picture.method = Some(arm.name.clone());
-                }
-            }
+            pictures.extend(
+                results
+                    .pictures
+                    .iter()
+                    .filter(|picture| picture.method.as_deref() == Some(&first.name))
+                    .map(|picture| Picture {
+                        method: Some(arm.name.clone()),
+                        ..picture.clone()
+                    }),
+            );
         }
-        results.methods = methods;
-        results.images = images;
-        let known: BTreeSet<&str> = results
-            .methods
-            .iter()
-            .map(|method| method.name.as_str())
-            .collect();
-        results.pictures.retain(|picture| {
-            picture
-                .method
-                .as_deref()
-                .is_none_or(|method| known.contains(method))
-        });
+        (results.methods, results.images, results.pictures) = (methods, images, pictures);
         results.suite.description = format!(
             "{} Measured on the suite `{}`.",
             self.description, results.suite.name
         );
         results.suite.name.clone_from(&self.name);
+        results.notes.extend(spread);
+        results.notes.push(
+            "Values of an arm are means over its seeds; its pictures are those of the first. Intervals and tests are about photos: they \
+             speak of these models, not of all that could be trained, and are not corrected over arms."
+                .to_owned(),
+        );
         assemble::sort(results);
     }
 
-    /// Adds a note for each arm: its difference to the control, seed by seed.
-    fn say_spread(&self, results: &mut Results) {
+    fn averaged_method(&self, arm: &Arm, first: &Method, models: &[&Method]) -> Method {
+        let mut method = first.clone();
+        method.name.clone_from(&arm.name);
+        let trained: Vec<String> = arm
+            .models
+            .iter()
+            .zip(models)
+            .filter_map(|((seed, _), model)| {
+                let sha256 = &model.checkpoint.as_ref()?.sha256;
+                Some(format!("{seed} (SHA-256 {sha256})"))
+            })
+            .collect();
+        method.description = format!(
+            "{}; mean over the seeds {}",
+            arm.description,
+            trained.join(", ")
+        );
+        if let Some(checkpoint) = &mut method.checkpoint {
+            checkpoint.name = format!(
+                "a mean over {}, of which the first",
+                counted(models.len(), "model")
+            );
+        }
+        method.matched_with = models
+            .iter()
+            .all(|model| model.matched_with.is_some())
+            .then(|| self.control.clone());
+        method
+    }
+
+    /// A sentence for each matched arm: its difference to the control, seed by seed, over the same conditions as in the tables.
+    fn spread(&self, results: &Results) -> Vec<String> {
+        // Only the means are wanted, which need no resamples.
+        let settings = Settings {
+            resamples: FEW,
+            ..Settings::default()
+        };
+        let analysis = analyse(results, settings);
         let mut notes = Vec::new();
-        for arm in self.arms.iter().filter(|arm| arm.name != self.control) {
+        for arm in &self.arms {
             let mut parts = Vec::new();
             for (name, metric) in &results.metrics {
-                for (place, in_domain) in [("in domain", true), ("out of domain", false)] {
-                    let sign = if metric.higher_is_better { 1.0 } else { -1.0 };
-                    let style = Style::of(metric);
-                    let by_seed: Vec<String> = arm
-                        .models
+                let compared: Vec<_> = arm
+                    .models
+                    .iter()
+                    .filter_map(|(seed, _)| {
+                        let method = of_seed(&arm.name, *seed);
+                        analysis.comparison(ComparisonKind::Guidance, &method, name)
+                    })
+                    .collect();
+                let style = Style::of(metric);
+                let list = |of: fn(&Comparison) -> Option<&Pooled>| {
+                    let gains: Vec<String> = compared
                         .iter()
-                        .filter_map(|(seed, _)| {
-                            let mean = |arm| mean(results, &of_seed(arm, *seed), name, in_domain);
-                            let difference = mean(&arm.name)? - mean(&self.control)?;
-                            Some(style.gain(sign * difference))
-                        })
+                        .filter_map(|comparison| Some(style.gain(of(comparison)?.gain.value)))
                         .collect();
-                    if !by_seed.is_empty() {
-                        parts.push(format!(
-                            "{} {place} {}",
-                            metric_name(name),
-                            by_seed.join(", ")
-                        ));
+                    gains.join(", ")
+                };
+                let inside = list(|comparison| comparison.in_domain.as_ref());
+                let outside = list(|comparison| comparison.out_of_domain.as_ref());
+                for (place, gains) in [("in domain", inside), ("out of domain", outside)] {
+                    if !gains.is_empty() {
+                        parts.push(format!("{} {place} {gains}", metric_name(name)));
                     }
                 }
             }
             if !parts.is_empty() {
                 notes.push(format!(
-                    "{} − {} by seed (positive: better; means over conditions where all values are finite): {}.",
+                    "{} − {} by seed (positive: better): {}.",
                     arm.name,
                     self.control,
                     parts.join("; ")
                 ));
             }
         }
-        results.notes.extend(notes);
+        notes
     }
-}
-
-/// The mean over conditions of the mean over pictures; conditions with a value that is not finite are left out.
-fn mean(results: &Results, method: &str, metric: &str, in_domain: bool) -> Option<f64> {
-    let means: Vec<f64> = results
-        .conditions
-        .iter()
-        .filter(|condition| condition.in_domain == in_domain)
-        .filter_map(|condition| {
-            let values: Vec<f64> = results
-                .images
-                .iter()
-                .filter(|image| image.method == method && image.condition == condition.id)
-                .filter_map(|image| image.metrics.get(metric).copied())
-                .collect();
-            average(&values).filter(|mean| mean.is_finite())
-        })
-        .collect();
-    average(&means)
 }
 
 fn average(values: &[f64]) -> Option<f64> {
@@ -266,18 +273,11 @@ fn averaged(results: &Results, arm: &Arm, names: &[String]) -> Vec<Image> {
         .collect()
 }
 
-fn list(items: impl Iterator<Item = impl ToString>) -> String {
-    items
-        .map(|item| item.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bench_ood::fixture;
-    use crate::bench_ood::statistics::{ComparisonKind, Settings, analyse};
+    use crate::bench_ood::results::PictureKind;
 
     /// Two arms of two seeds each, made of the fixture's `guided` and `plain`; the second seed is better by `step` dB in the first arm.
     fn two_arms(step: f64) -> (Experiment, Results) {
@@ -362,15 +362,34 @@ mod tests {
     fn what_each_seed_found_is_said() {
         let (experiment, mut results) = two_arms(0.5);
         experiment.conclude(&mut results);
-        let note = results.notes.last().unwrap();
-        assert!(note.starts_with("guided − plain by seed"), "{note}");
-        assert!(note.contains("PSNR in domain +0.25, +0.75"), "{note}");
-        assert!(!note.contains("input"), "{note}");
+        let notes = &results.notes;
+        let by_seed: Vec<&String> = notes
+            .iter()
+            .filter(|note| note.contains("by seed"))
+            .collect();
+        assert_eq!(by_seed.len(), 1, "{notes:?}");
+        assert!(
+            by_seed[0].starts_with("guided − plain by seed"),
+            "{notes:?}"
+        );
+        assert!(
+            by_seed[0].contains("PSNR in domain +0.25, +0.75"),
+            "{notes:?}"
+        );
     }
 
     #[test]
     fn one_failed_seed_is_a_failed_picture_and_one_unmatched_seed_an_unmatched_arm() {
         let (experiment, mut results) = two_arms(0.0);
+        results.pictures = ["guided-s1", "guided-s2", "plain-s2"]
+            .map(|method| Picture {
+                condition: results.conditions[0].id.clone(),
+                name: results.images[0].name.clone(),
+                method: Some(method.into()),
+                kind: PictureKind::Restored,
+                file: format!("{method}.png").into(),
+            })
+            .into();
         let image = results
             .images
             .iter_mut()
@@ -396,5 +415,11 @@ mod tests {
         assert!(failed.metrics.is_empty());
         assert_eq!(failed.error.as_deref(), Some("guided-s2: no memory"));
         assert_eq!(results.method("guided").unwrap().matched_with, None);
+        let pictures: Vec<_> = results
+            .pictures
+            .iter()
+            .map(|picture| (picture.method.as_deref(), picture.file.to_str()))
+            .collect();
+        assert_eq!(pictures, [(Some("guided"), Some("guided-s1.png"))]);
     }
 }

@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use image_io::Limits;
 use walkdir::WalkDir;
 
 use super::pairs::Condition;
+use crate::failure::Failure;
+use crate::report::say;
 
 /// The file of a picture.
 pub(crate) fn file(folder: &Path, condition: &Condition, name: &str) -> PathBuf {
@@ -34,6 +37,40 @@ pub(crate) fn problem(file: &Path, sharp: &Path) -> Option<String> {
         (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
         _ => None,
     }
+}
+
+/// Says how many pictures of the method `name` are missing.
+///
+/// # Errors
+/// A folder without any picture of the run: its layout is wrong.
+pub(crate) fn check(folder: &Path, conditions: &[Condition], name: &str) -> Result<()> {
+    let files: Vec<PathBuf> = conditions
+        .iter()
+        .flat_map(|condition| {
+            let pairs = condition.pairs.iter();
+            pairs.map(|pair| file(folder, condition, &pair.name))
+        })
+        .collect();
+    let missing: Vec<&PathBuf> = files.iter().filter(|file| !file.is_file()).collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let first = first.display();
+    if missing.len() == files.len() {
+        return Err(Failure::error(
+            format!(
+                "--method {name}: none of the {} pictures of this run is there, such as {first}",
+                files.len()
+            ),
+            "the folder must have DOMAIN/CONDITION/NAME.png; --prepare makes the blurry pictures and says where they are",
+        ));
+    }
+    say(format!(
+        "note: {} of {} pictures of {name} are missing and will fail, the first is {first}",
+        missing.len(),
+        files.len()
+    ));
+    Ok(())
 }
 
 /// Pictures in the folders of the conditions that belong to no pair: perhaps their names are wrong.

@@ -97,7 +97,9 @@ pub(crate) fn measure(
             for (condition, pair) in each(&applicable) {
                 let name = full_name(condition, &pair.name);
                 let file = folder::file(&place, condition, &pair.name);
-                match folder::problem(&file, &pair.sharp) {
+                // In words, the place that the user knows.
+                let given = folder::file(folder, condition, &pair.name);
+                match folder::problem(&given, &pair.sharp) {
                     None => {
                         files.insert(name, file);
                     }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::arguments::{Arguments, GivenMethod};
 use super::classical::Classical;
 use super::models::{self, Model};
+use super::numbers::counted;
 use super::results::{GUIDED, INPUT, Method, MethodKind, Options};
 use crate::failure::Failure;
 use crate::workspace;
@@ -81,8 +82,9 @@ pub(crate) fn plan(arguments: &Arguments, program: &Path) -> Result<Plan> {
         methods.push(model("unguided", &unguided, Some(file), mean(), text));
     } else {
         notes.push(format!(
-            "There is no unguided control, so nothing follows about guidance. Train one with the configuration of the guided model and \
-             no guidance (unet.guidance_channels = []), and give it with --unguided FILE or put it at {CONTROL}."
+            "There is no unguided control, so nothing follows about guidance. Train one with the preset that ends in -unguided and \
+             otherwise the configuration of the guided model (crates/deblur/model/unguided.toml is that of the model in the program), and \
+             give it with --unguided FILE or put it at {CONTROL}."
         ));
     }
     let text = "guided, default options: mean of all pictures that fit (mode mean)";
@@ -97,8 +99,9 @@ pub(crate) fn plan(arguments: &Arguments, program: &Path) -> Result<Plan> {
         samples: Some(arguments.samples),
     };
     let text = format!(
-        "guided, mean of {} samples of {} steps",
-        arguments.samples, arguments.average_steps
+        "guided, mean of {} samples of {}",
+        arguments.samples,
+        counted(arguments.average_steps as usize, "step")
     );
     methods.push(model(
         "guided-average",

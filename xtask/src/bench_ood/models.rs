@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -80,8 +80,12 @@ impl Model {
             None => command.env_remove("MSDEBLUR_CHECKPOINT"),
         };
         let text = workspace::output(&mut command)?;
-        Self::parse(&text)
-            .with_context(|| format!("`{}` says something unknown", workspace::shown(&command)))
+        Self::parse(&text).map_err(|error| {
+            Failure::error(
+                format!("`{}` says something unknown: {error:#}", workspace::shown(&command)),
+                "the program of this version is needed: leave --program out (and MSDEBLUR_BINARY unset) to build it",
+            )
+        })
     }
 
     fn parse(text: &[u8]) -> Result<Self> {

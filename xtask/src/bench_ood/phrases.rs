@@ -5,7 +5,7 @@ use super::report;
 use super::results::Results;
 use super::statistics::{Comparison, ComparisonKind, Pooled};
 
-/// Conditions that a mean leaves out and that are named; more are counted.
+/// Conditions that a mean leaves out and pictures that failed are named up to this number; more are counted.
 const NAMED: usize = 4;
 
 /// What the list of smallest gains cannot rank; `None` where every gain is finite.
@@ -39,6 +39,39 @@ pub(super) fn unranked(results: &Results, gain: &Comparison) -> Option<String> {
         gain.method,
         listed.join(", ")
     ))
+}
+
+/// Failures of each method, the first by name; the other methods keep their numbers for the same pictures.
+pub(super) fn not_measured(results: &Results) -> impl Iterator<Item = String> {
+    results.methods.iter().filter_map(|method| {
+        let own = || {
+            results
+                .images
+                .iter()
+                .filter(|image| image.method == method.name)
+        };
+        let failed: Vec<String> = own()
+            .filter_map(|image| {
+                let error = image.error.as_ref()?;
+                Some(format!("{} on {}: {error}", image.name, image.condition))
+            })
+            .collect();
+        let named = failed.len().min(NAMED);
+        let more = if failed.len() > named {
+            format!("; and {} more", failed.len() - named)
+        } else {
+            String::new()
+        };
+        (!failed.is_empty()).then(|| {
+            format!(
+                "{} of {} could not be measured with {}: its means and its comparisons are over the others. Not measured: {}{more}.",
+                failed.len(),
+                counted(own().count(), "picture"),
+                shown_method(results, &method.name),
+                failed[..named].join("; ")
+            )
+        })
+    })
 }
 
 /// `3 conditions, without photos/sharp`: means over other conditions are other questions.

@@ -7,21 +7,41 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::published;
 use super::results::{Machine, Provenance};
+use crate::hash;
 use crate::workspace;
+
+/// In the place of a commit, outside a repository.
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// The part of a provenance that is known when a run begins.
 pub(crate) fn of(program: &Path, started: String, seconds: f64) -> Provenance {
-    let status = git(&["status", "--porcelain"]);
+    // What is published is no part of the program.
+    let (commit, dirty) = commit(&[published::FOLDER, published::PAGE]);
     Provenance {
-        commit: git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
-        dirty: status.is_some_and(|files| !files.is_empty()),
+        commit: commit.unwrap_or_else(|| UNKNOWN.to_owned()),
+        dirty,
         command: command_line(std::env::args_os()),
         started,
         seconds,
         machine: machine(),
         versions: versions(program),
     }
+}
+
+/// The commit of the repository, if it is one, and whether files differ from it, those below `besides` not counted.
+pub(super) fn commit(besides: &[&str]) -> (Option<String>, bool) {
+    let mut arguments: Vec<String> = ["status", "--porcelain", "--", "."]
+        .map(str::to_owned)
+        .into();
+    arguments.extend(besides.iter().map(|path| format!(":!{path}")));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let status = git(&arguments);
+    (
+        git(&["rev-parse", "HEAD"]),
+        status.is_some_and(|files| !files.is_empty()),
+    )
 }
 
 /// The command as it is typed: the first argument is the program, which `cargo xtask` runs. Bytes of a path that are no text are
@@ -69,6 +89,10 @@ fn versions(program: &Path) -> BTreeMap<String, String> {
         .and_then(|text| text.split_whitespace().last())
     {
         versions.insert("msdeblur".to_owned(), version.to_owned());
+    }
+    // The commit says nothing of a program that was given.
+    if let Ok(sha256) = hash::sha256(program) {
+        versions.insert("msdeblur, SHA-256".to_owned(), sha256);
     }
     versions
 }

@@ -2,14 +2,17 @@
 //!
 //! What is written by hand stands above a mark on the page; below it nothing is, so that no number can be wrong in one place only.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::outputs::put;
-use super::results::Results;
+use super::provenance::{self, UNKNOWN};
+use super::results::{MethodKind, Results};
 use super::statistics::{Settings, analyse};
+use super::tables::cell;
 use super::{report, tables};
 use crate::failure::Failure;
 use crate::report::say;
@@ -17,7 +20,7 @@ use crate::report::say;
 /// The page, from the root of the repository.
 pub(crate) const PAGE: &str = "docs/RESULTS.md";
 /// The measurements and the charts, from the root of the repository.
-const FOLDER: &str = "docs/results";
+pub(super) const FOLDER: &str = "docs/results";
 /// The folder as links on the page name it.
 const LINKED: &str = "results";
 /// The line above what is made.
@@ -30,29 +33,53 @@ struct Made {
     text: String,
 }
 
-/// Makes these results those of their suite, and the page anew. Where pictures lie on this machine is left out.
+/// Whether results of now could be published: that is looked at before hours of work.
 ///
 /// # Errors
-/// Results of a part; files that cannot be written.
+/// A program that is not built from a commit of this repository.
+pub(crate) fn check(program: Option<&Path>) -> Result<()> {
+    if program.is_some_and(|file| !file.as_os_str().is_empty()) {
+        return Err(Failure::error(
+            "--publish is for the program of this repository, not for one that is given",
+            "leave --program out, and MSDEBLUR_BINARY unset",
+        ));
+    }
+    let (commit, dirty) = provenance::commit(&[FOLDER, PAGE]);
+    check_commit(commit.as_deref(), dirty)
+}
+
+fn check_commit(commit: Option<&str>, dirty: bool) -> Result<()> {
+    if commit.is_some() && !dirty {
+        return Ok(());
+    }
+    Err(Failure::error(
+        "results of a program that is no commit cannot be made again by anybody, so they are not published",
+        "commit all changes in a clone with git, then measure with --publish in a new folder",
+    ))
+}
+
+/// Makes these results those of their suite, and the page anew. What is said of places on this machine is left out.
+///
+/// # Errors
+/// Results of a program that is no commit; files that cannot be written.
 pub(super) fn publish(results: &Results, root: &Path) -> Result<()> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if results.suite.name.is_empty() || !results.suite.name.bytes().all(is_plain) {
-        return Err(Failure::error(
-            format!(
-                "the name `{}` of the suite is no file name",
-                results.suite.name
-            ),
-            "name it with letters, digits, `-` and `_`",
-        ));
-    }
-    if results.provenance.dirty {
-        return Err(Failure::error(
-            "these results come from a program that is no commit: nobody can make them again",
-            "commit, then run the benchmark again with --publish",
-        ));
-    }
+    let commit = Some(results.provenance.commit.as_str()).filter(|commit| *commit != UNKNOWN);
+    check_commit(commit, results.provenance.dirty)?;
+    check_name(&results.suite.name)?;
     let mut results = results.clone();
     results.pictures.clear();
+    for method in &mut results.methods {
+        if method.kind == MethodKind::Folder {
+            method.description = "restored by another program".to_owned();
+        }
+    }
+    let command = &results.provenance.command;
+    let is_place = |word: &&str| !word.contains('/') && !word.contains('\\');
+    results.provenance.command = command
+        .split(' ')
+        .filter(is_place)
+        .collect::<Vec<_>>()
+        .join(" ");
     results.check()?;
     let folder = root.join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -60,6 +87,18 @@ pub(super) fn publish(results: &Results, root: &Path) -> Result<()> {
     put(&folder, &name, &(serde_json::to_string(&results)? + "\n"))?;
     say(format!("{FOLDER}/{name} written"));
     write(root)
+}
+
+/// It becomes the name of a file.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if !name.is_empty() && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(Failure::error(
+        format!("the name `{name}` is no file name"),
+        "name it with letters, digits, `-` and `_`",
+    ))
 }
 
 /// Writes the page and its charts from what the repository keeps.
@@ -98,14 +137,32 @@ fn made(root: &Path) -> Result<Vec<Made>> {
     if kept.is_empty() && page.is_empty() {
         return Ok(Vec::new());
     }
+    if !page.is_empty() && !page.contains(MARK) {
+        return Err(Failure::error(
+            format!("{PAGE} has lost the line above what is made: {MARK}"),
+            "put it below what is written by hand",
+        ));
+    }
     let by_hand = page.split(MARK).next().unwrap_or_default().trim_end();
     let mut text = format!("{by_hand}\n\n{MARK}\n");
     let mut files = Vec::new();
     for file in kept {
         let results = Results::read(&file)?;
+        check_name(&results.suite.name)?;
+        if file.file_stem() != Some(OsStr::new(&results.suite.name)) {
+            return Err(Failure::error(
+                format!(
+                    "{} holds results of `{}`",
+                    file.display(),
+                    results.suite.name
+                ),
+                "give the file the name of its suite or experiment",
+            ));
+        }
         let analysis = analyse(&results, Settings::default());
         text.push_str(&format!("\n{}\n", run(&results)));
         for (name, chart) in report::standalone_charts(&results, &analysis)? {
+            check_name(&name)?;
             let name = format!("{}-{name}.svg", results.suite.name);
             text.push_str(&format!(
                 "\n![{}]({LINKED}/{name})\n",
@@ -162,18 +219,20 @@ fn run(results: &Results) -> String {
             let sha256 = checkpoint.sha256.get(..12).unwrap_or_default();
             Some(format!(
                 "`{}` is {} (SHA-256 {sha256}…, {} parameters)",
-                method.name, checkpoint.name, checkpoint.parameters
+                method.name,
+                cell(&checkpoint.name),
+                checkpoint.parameters
             ))
         })
         .collect();
     format!(
-        "## Suite `{}`\n\n`{}`, commit `{}`, {}, {} cores of {}, {}. {}.",
+        "## `{}`\n\n`{}`, commit `{}`, {}, {} cores of {}, {}. {}.",
         results.suite.name,
-        provenance.command,
+        cell(&provenance.command),
         provenance.commit.get(..12).unwrap_or(&provenance.commit),
         provenance.started.get(..10).unwrap_or_default(),
         provenance.machine.cores,
-        provenance.machine.cpu,
+        cell(&provenance.machine.cpu),
         crate::report::duration(std::time::Duration::from_secs_f64(
             provenance.seconds.max(0.0)
         )),
@@ -193,6 +252,8 @@ mod tests {
         assert!(outdated(root.path()).unwrap().is_empty());
         let mut results = fixture::two_domains();
         results.provenance.dirty = false;
+        results.provenance.commit = "ab".into();
+        results.provenance.command = "cargo xtask bench-ood --out /elsewhere".into();
         results.methods[2].matched_with = Some("plain".into());
         results.pictures.push(Picture {
             condition: results.conditions[0].id.clone(),
@@ -213,7 +274,7 @@ mod tests {
             text.starts_with("# Results\n\nIn words.\n\n<!-- Made"),
             "{text}"
         );
-        assert!(text.contains(&format!("## Suite `{}`", results.suite.name)));
+        assert!(text.contains(&format!("## `{}`", results.suite.name)));
         assert!(text.contains("### Summary") && text.contains("| guided − plain | PSNR |"));
         assert!(text.lines().filter(|line| line.starts_with("# ")).count() == 1);
 
@@ -225,7 +286,13 @@ mod tests {
         let kept = fs::read_to_string(&file).unwrap();
         let read = Results::read(&file).unwrap();
         assert!(read.pictures.is_empty() && read.images == results.images);
-        assert!(!kept.contains("pairs/sharp.png"));
+        assert!(!kept.contains("pairs/sharp.png") && !kept.contains("/elsewhere"));
+        assert!(kept.contains("cargo xtask bench-ood"));
+
+        // Without the mark nobody knows what is made.
+        fs::write(&page, "# Results\n").unwrap();
+        assert!(outdated(root.path()).is_err());
+        fs::write(&page, &text).unwrap();
 
         // A number changed by hand is found, in the page and in a chart.
         fs::write(&page, text.replacen("+0.25", "+0.75", 1)).unwrap();
@@ -249,6 +316,9 @@ mod tests {
         let error = publish(&results, root.path()).unwrap_err();
         assert!(error.to_string().contains("no commit"), "{error}");
         results.provenance.dirty = false;
+        results.provenance.commit = UNKNOWN.into();
+        publish(&results, root.path()).unwrap_err();
+        results.provenance.commit = "ab".into();
         for name in ["../quick", "a/b", "", "a\\b"] {
             results.suite.name = name.into();
             publish(&results, root.path()).unwrap_err();

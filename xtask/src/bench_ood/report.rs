@@ -8,6 +8,7 @@ mod provenance;
 mod sentences;
 mod table;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
@@ -237,13 +238,12 @@ pub(super) fn standalone_charts(
         .flat_map(|main| [Some(main.name.as_str()), main.matched_with.as_deref()])
         .flatten()
         .collect();
-    let mut domains: Vec<&str> = results
+    let domains: BTreeSet<&str> = results
         .conditions
         .iter()
         .filter(|condition| condition.in_domain)
         .map(|condition| condition.domain.as_str())
         .collect();
-    domains.dedup();
     let mut charts = Vec::new();
     for domain in domains {
         for metric in sentences::metrics(results).into_iter().take(2) {

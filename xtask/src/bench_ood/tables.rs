@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::numbers::{Style, metric_name, probability};
-use super::phrases::{conditions_of, shown_comparison, shown_method, unranked};
+use super::phrases::{conditions_of, not_measured, shown_comparison, shown_method, unranked};
 use super::report;
 use super::results::Results;
 use super::statistics::{Analysis, Comparison, ComparisonKind, ConditionComparison, Pooled};
@@ -115,8 +115,8 @@ pub(super) fn markdown(results: &Results, analysis: &Analysis) -> String {
             cell(&repeat.of)
         ));
     }
-    for note in &results.notes {
-        text.push_str(&format!("\nNote: {}\n", cell(note)));
+    for note in results.notes.iter().cloned().chain(not_measured(results)) {
+        text.push_str(&format!("\nNote: {}\n", cell(&note)));
     }
     for (name, metric) in &results.metrics {
         let style = Style::of(metric);
@@ -254,7 +254,7 @@ fn row(cells: &[&str]) -> String {
 }
 
 /// Text that cannot end a cell or begin markup.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
         .replace('\\', "\\\\")
         .replace('|', "\\|")

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     work: PathBuf,
 }
 
-/// A row or a column of panels: a label above each, pictures of one size.
+/// A picture of one size with a label above it.
 struct Panel {
     label: String,
     image: Array3<f32>,

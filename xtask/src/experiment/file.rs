@@ -1,6 +1,6 @@
 //! An experiment as it is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -83,6 +83,16 @@ fn read(path: &Path) -> Result<ExperimentFile> {
     experiment
         .check()
         .with_context(|| format!("{} is not right", path.display()))?;
+    if path.file_stem().and_then(|stem| stem.to_str()) != Some(&experiment.name) {
+        return Err(Failure::error(
+            format!(
+                "{} holds an experiment called {}",
+                path.display(),
+                experiment.name
+            ),
+            "call both the same: models and results are kept by this name",
+        ));
+    }
     Ok(experiment)
 }
 
@@ -119,6 +129,13 @@ impl ExperimentFile {
                 format!("the name `{name}` must have 1 to 30 lower-case letters, digits or `-`"),
             );
         }
+        check(
+            !suite::names(&workspace::root().join("datasets/suites")).contains(&self.name),
+            format!(
+                "{} is the name of a suite, whose results it would replace",
+                self.name
+            ),
+        );
         for arm in &self.arms {
             check(
                 names.insert(&arm.name),
@@ -127,6 +144,18 @@ impl ExperimentFile {
             check(
                 arm.name != "input",
                 "an arm is called input, which is the blurry picture".to_owned(),
+            );
+            // Its models would have the names of other arms' models.
+            let is_seed =
+                |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+            check(
+                !arm.name
+                    .rsplit_once("-s")
+                    .is_some_and(|(_, end)| is_seed(end)),
+                format!(
+                    "the arm {} ends like a seed; give it another name",
+                    arm.name
+                ),
             );
         }
         check(
@@ -141,6 +170,12 @@ impl ExperimentFile {
             !seeds.is_empty() && seeds.len() == self.seeds.len(),
             "seeds must be one number or more, each once".to_owned(),
         );
+        for seed in &self.seeds {
+            check(
+                i64::try_from(*seed).is_ok(),
+                format!("the seed {seed} is too large, at most {}", i64::MAX),
+            );
+        }
         for (place, settings) in std::iter::once(("training", &self.training)).chain(
             self.arms
                 .iter()
@@ -165,13 +200,17 @@ impl ExperimentFile {
         ))
     }
 
-    /// Names of the data sets that are trained on, by their manifests.
-    pub(super) fn photo_sets(&self) -> Vec<String> {
-        let sets = self.training.get("photo_sets").and_then(Value::as_array);
-        sets.into_iter()
+    /// Names of the data sets of the repository that are trained on. Others are the user's, and are there or not.
+    pub(super) fn photo_sets(&self) -> BTreeSet<String> {
+        let arms = self.arms.iter().map(|arm| &arm.settings);
+        std::iter::once(&self.training)
+            .chain(arms)
+            .filter_map(|settings| settings.get("photo_sets")?.as_array())
             .flatten()
-            .filter_map(|set| Path::new(set.get("manifest")?.as_str()?).file_stem())
-            .filter_map(|name| Some(name.to_str()?.to_owned()))
+            .filter_map(|set| {
+                let name = set.get("manifest")?.as_str()?.strip_prefix("datasets/")?;
+                Some(name.strip_suffix(".toml")?.to_owned())
+            })
             .collect()
     }
 
@@ -188,7 +227,10 @@ impl ExperimentFile {
                 let mut settings = self.training.clone();
                 merge(&mut settings, &arm.settings);
                 settings.insert("name".into(), name.clone().into());
-                settings.insert("out".into(), folder.display().to_string().into());
+                let place = folder
+                    .to_str()
+                    .with_context(|| format!("{} is not Unicode", folder.display()))?;
+                settings.insert("out".into(), place.into());
                 let whole = i64::try_from(seed).context("a seed is too large")?;
                 settings.insert("seed".into(), whole.into());
                 runs.push(Run {
@@ -239,7 +281,10 @@ mod tests {
     #[test]
     fn an_arm_differs_in_what_it_says_and_in_nothing_else() {
         let experiment = parse(&text()).unwrap();
-        assert_eq!(experiment.photo_sets(), ["free-photos-train"]);
+        assert_eq!(
+            experiment.photo_sets(),
+            BTreeSet::from(["free-photos-train".to_owned()])
+        );
         let runs = experiment.runs(Path::new("runs")).unwrap();
         let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(names, ["a-s1", "b-s1", "a-s2", "b-s2"]);
@@ -279,6 +324,14 @@ mod tests {
             "seeds",
             "training has `seed`",
         ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        for (from, to, part) in [
+            ("name = \"probe\"", "name = \"quick\"", "name of a suite"),
+            ("name = \"probe\"", "name = \"other\"", "called other"),
+            ("name = \"a\"", "name = \"a-s2\"", "ends like a seed"),
+        ] {
+            let error = format!("{:#}", parse(&text().replace(from, to)).unwrap_err());
             assert!(error.contains(part), "{part}: {error}");
         }
         let unknown = parse(&text().replace("suite =", "sweet =")).unwrap_err();

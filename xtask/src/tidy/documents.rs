@@ -93,6 +93,7 @@ fn check_paths(root: &Path, document: &Path, content: &str) -> Vec<Violation> {
                             | "ARCHITECTURE"
                             | "METRICS"
                             | "MODEL_CARD"
+                            | "RESULTS"
                     )
             });
             let is_ours = root.join(span).exists() || root.join(folder).join(span).exists();

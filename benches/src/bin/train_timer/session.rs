@@ -40,6 +40,8 @@ impl Session {
             lr_warmup_images: 1,
             lr_decay_images: 1,
             steps: 1_000_000,
+            // The reference adds both losses as they are.
+            guidance_weight: 1.0,
             model: model.network.config().clone(),
             ..TrainConfig::default_preset(vec!["photos".into()], "run".into())
         });

@@ -158,6 +158,11 @@ fn metrics(
 ) -> Result<(Vec<Metric>, BTreeMap<&'static str, PathBuf>), Problem> {
     let clone = Path::new(WEIGHTS_OF_A_CLONE);
     let folder = args.weights.as_deref().or(clone.is_dir().then_some(clone));
+    if let Some(given) = args.weights.as_deref().filter(|given| !given.is_dir()) {
+        return Err(Problem::new("the folder of weights is not there")
+            .at(given)
+            .hint(HOW_TO_GET_WEIGHTS));
+    }
     let find = |file: &str| {
         folder
             .map(|folder| folder.join(file))

@@ -29,7 +29,15 @@ pub(crate) fn checkpoint(
     folder: &Path,
     change: impl Fn(&mut BTreeMap<String, Tensor>),
 ) -> CheckpointSource {
-    let config = GuidedUNetConfig::tiny();
+    checkpoint_of(GuidedUNetConfig::tiny(), folder, change)
+}
+
+/// As [`checkpoint`], of another model.
+pub(crate) fn checkpoint_of(
+    config: GuidedUNetConfig,
+    folder: &Path,
+    change: impl Fn(&mut BTreeMap<String, Tensor>),
+) -> CheckpointSource {
     let store = nn::VarStore::new(Device::Cpu);
     GuidedUNet::new(&store.root(), &config).expect("a model");
     let mut tensors: BTreeMap<String, Tensor> = store.variables().into_iter().collect();

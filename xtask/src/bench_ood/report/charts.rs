@@ -15,6 +15,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::escape::escape;
+use crate::bench_ood::results::{INPUT, Results};
 pub(super) use gap::gap;
 pub(super) use perception::perception;
 pub(super) use rows::gain_rows;
@@ -87,7 +88,7 @@ impl Chart {
     }
 }
 
-/// The colour of the `index`-th method of a plot.
+/// The colour of the `index`-th method.
 fn colour(index: usize) -> RGBColor {
     PALETTE[index % PALETTE.len()]
 }
@@ -96,11 +97,20 @@ fn css(colour: RGBColor) -> String {
     format!("#{:02X}{:02X}{:02X}", colour.0, colour.1, colour.2)
 }
 
-fn legend(names: &[&str]) -> Vec<(String, String)> {
+/// The place of a method among the colours, the same in all plots of a page; the input, which has no gain, comes last.
+fn order(results: &Results, name: &str) -> usize {
+    results
+        .methods
+        .iter()
+        .filter(|method| method.name != INPUT)
+        .position(|method| method.name == name)
+        .unwrap_or(results.methods.len().saturating_sub(1))
+}
+
+fn legend(results: &Results, names: &[&str]) -> Vec<(String, String)> {
     names
         .iter()
-        .enumerate()
-        .map(|(index, name)| ((*name).to_owned(), css(colour(index))))
+        .map(|name| ((*name).to_owned(), css(colour(order(results, name)))))
         .collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::super::numbers::{Style, metric_name};
-use super::super::results::{INPUT, Picture, PictureKind, Results};
+use super::super::results::{INPUT, MethodKind, Picture, PictureKind, Results};
 use super::super::statistics::{Analysis, Comparison, ComparisonKind, PairedGain};
 use super::escape::escape;
 use super::pictures::Embedder;
@@ -148,6 +148,21 @@ fn layers<'a>(
     if let Some(control) = control {
         add(control.to_owned(), picture(Some(control)));
     }
+    // What the user gave: another program's pictures, another model.
+    let own = results
+        .method(method)
+        .and_then(|method| method.checkpoint.as_ref());
+    for other in &results.methods {
+        let is_known = other.name == method || Some(other.name.as_str()) == control;
+        let is_given = match other.kind {
+            MethodKind::Folder => true,
+            MethodKind::Model => other.curve.is_none() && other.checkpoint.as_ref() != own,
+            MethodKind::Input | MethodKind::Classical => false,
+        };
+        if is_given && !is_known {
+            add(other.name.clone(), picture(Some(&other.name)));
+        }
+    }
     for other in &results.methods {
         let map = kept.find(condition, &pair.name, Some(&other.name), true);
         add(format!("uncertainty of {}", other.name), map);
@@ -222,7 +237,7 @@ fn case(
          style=\"--width:{width};--height:{height}\">{stack}<div class=\"divider\" aria-hidden=\"true\"></div></div></div>\
          <label class=\"slider\"><span>input</span><input type=\"range\" min=\"0\" max=\"100\" step=\"1\" value=\"50\" aria-label=\"{label}\">\
          <span class=\"right\">{1}</span></label>\
-         <div class=\"tools\"><label>compare with <select>{options}</select></label>\
+         <p class=\"paper\">Left: input. Right: {1}.</p><div class=\"tools\"><label>compare with <select>{options}</select></label>\
          <button type=\"button\" class=\"zoom\" aria-label=\"Zoom, now 1 times\">zoom 1×</button></div>{problems}{caption}</figure>\n",
         escape(&title),
         escape(images[1].0)

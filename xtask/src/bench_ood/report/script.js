@@ -1,4 +1,8 @@
 "use strict";
+// On paper nothing can be opened.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});
 // One handler for each case: where the divider is, which picture is on the right, how large the pixels are.
 for (const figure of document.querySelectorAll("figure.case")) {
   const stack = figure.querySelector(".stack");

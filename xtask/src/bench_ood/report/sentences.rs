@@ -1,7 +1,7 @@
 //! What the numbers say, in sentences. They are made from verdicts and say nothing that a verdict does not.
 
 use super::super::numbers::{Style, counted, metric_name};
-use super::super::phrases::{conditions_of, shown_method};
+use super::super::phrases::{conditions_of, not_measured, shown_method};
 use super::super::results::{GUIDED, MethodKind, Results};
 use super::super::statistics::{
     Analysis, Comparison, ComparisonKind, ConditionComparison, GAP_PHOTOS, Pooled, Verdict,
@@ -67,26 +67,6 @@ pub(super) fn summary(results: &Results, analysis: &Analysis) -> Vec<String> {
         )
     }));
     sentences
-}
-
-/// Failures of each method; the other methods keep their numbers for the same pictures.
-fn not_measured(results: &Results) -> impl Iterator<Item = String> {
-    results.methods.iter().filter_map(|method| {
-        let own = results
-            .images
-            .iter()
-            .filter(|image| image.method == method.name);
-        let (count, failed) = own.fold((0, 0), |(count, failed), image| {
-            (count + 1, failed + usize::from(image.error.is_some()))
-        });
-        (failed > 0).then(|| {
-            format!(
-                "{failed} of {} could not be measured with {}: its means and its comparisons are over the others.",
-                counted(count, "picture"),
-                shown_method(results, &method.name)
-            )
-        })
-    })
 }
 
 fn style<'a>(results: &'a Results, metric: &str) -> Option<Style<'a>> {

@@ -69,6 +69,20 @@ impl Family {
     }
 }
 
+/// Whether all photos of several conditions, those that failed too, are so few that even together they reach no verdict.
+pub(super) fn are_hopeless(results: &Results, conditions: impl Iterator<Item = usize>) -> bool {
+    let ids: BTreeSet<&str> = conditions
+        .map(|condition| results.conditions[condition].id.as_str())
+        .collect();
+    let photos: BTreeSet<&str> = results
+        .images
+        .iter()
+        .filter(|image| ids.contains(image.condition.as_str()))
+        .map(|image| image.photo.as_str())
+        .collect();
+    wilcoxon::least(photos.len()) > LEVEL
+}
+
 /// Domains in domain first, then those of many photos: each is kept unless one that is kept has a photo of it.
 fn repeats<'a>(results: &'a Results, photos: &dyn Fn(&str) -> BTreeSet<&'a str>) -> Vec<Repeat> {
     let mut domains: Vec<(&str, bool, BTreeSet<&str>)> = Vec::new();

@@ -3,7 +3,7 @@
 use super::analysis::only;
 use super::bootstrap::{Estimate, Observation, Settings, estimate};
 use super::conditions::{ConditionComparison, photo_means};
-use super::family::Family;
+use super::family::{self, Family};
 use super::pairs::Table;
 use super::verdict::Verdict;
 use super::wilcoxon::Test;
@@ -25,7 +25,7 @@ pub(crate) struct Pooled {
     pub(crate) gain: Estimate,
     /// Wilcoxon's test on the mean gain of each photo.
     test: Option<Test>,
-    /// What may be said, with p corrected over in domain and out of domain.
+    /// What may be said, with p corrected over in domain and out of domain where both have enough photos.
     pub(crate) verdict: Verdict,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn compare(
         pooled(results, table, observations, (&own, rows), settings)
     };
     let (mut in_domain, mut out_of_domain) = (pool(true), pool(false));
-    correct([&mut in_domain, &mut out_of_domain]);
+    correct(results, [&mut in_domain, &mut out_of_domain]);
     let gap = in_domain
         .as_ref()
         .zip(out_of_domain.as_ref())
@@ -94,18 +94,26 @@ fn pooled(
     })
 }
 
-/// Holm's correction over the two pools, and the verdicts.
-fn correct(mut pools: [&mut Option<Pooled>; 2]) {
+/// Holm's correction over the pools that can reach a verdict, and the verdicts.
+fn correct(results: &Results, mut pools: [&mut Option<Pooled>; 2]) {
+    let is_hopeless = |pool: &Pooled| {
+        let all = pool.conditions.iter().chain(&pool.left_out);
+        family::are_hopeless(results, all.copied())
+    };
     let p: Vec<Option<f64>> = pools
         .iter()
-        .map(|pool| Some(pool.as_ref()?.test?.p))
+        .map(|pool| pool.as_ref().filter(|pool| !is_hopeless(pool)))
+        .map(|pool| Some(pool?.test?.p))
         .collect();
     let tests = p.iter().flatten().count().max(1);
     for (pool, adjusted) in pools.iter_mut().zip(holm::adjust(&p)) {
-        if let Some(pool) = pool {
+        let Some(pool) = pool else { continue };
+        pool.verdict = if is_hopeless(pool) {
+            Verdict::TooFew
+        } else {
             let least = wilcoxon::least(pool.photos) * tests as f64;
             let test = adjusted.zip(pool.test.map(|test| test.direction));
-            pool.verdict = Verdict::of(&pool.gain, test, least);
-        }
+            Verdict::of(&pool.gain, test, least)
+        };
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Chart, INK, PALETTE, anchored, colour, draw, legend, plain, range, tick};
+use super::{Chart, INK, PALETTE, anchored, colour, draw, legend, order, plain, range, tick};
 use crate::bench_ood::numbers::counted;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::Analysis;
@@ -32,7 +32,7 @@ pub(crate) fn perception(
     analysis: &Analysis,
     in_domain: bool,
 ) -> Result<Option<Chart>> {
-    let (points, conditions) = points(results, analysis, in_domain);
+    let (points, conditions, incomplete) = points(results, analysis, in_domain);
     if points.len() < 2 {
         return Ok(None);
     }
@@ -74,8 +74,9 @@ pub(crate) fn perception(
             let line = curve.iter().map(|&(_, lpips, psnr)| place(lpips, psnr));
             chart.draw_series(LineSeries::new(line, INK.stroke_width(1)))?;
         }
-        for (index, point) in points.iter().enumerate() {
+        for point in &points {
             let at = place(point.lpips, point.psnr);
+            let index = order(results, point.method);
             let colour = colour(index);
             match shape(index) {
                 0 => chart.draw_series([Circle::new(at, 4, colour.filled())])?,
@@ -102,12 +103,20 @@ pub(crate) fn perception(
     } else {
         "Out of domain"
     };
+    let without = if incomplete.is_empty() {
+        String::new()
+    } else {
+        format!(", without {} (pictures failed)", incomplete.join(", "))
+    };
     let numbers: Vec<String> = points
         .iter()
         .map(|point| format!("{} {:.2} dB, {:.4}", point.method, point.psnr, point.lpips))
         .collect();
     Ok(Some(Chart {
-        title: format!("{place}, mean over {}", counted(conditions, "condition")),
+        title: format!(
+            "{place}, mean over {}{without}",
+            counted(conditions, "condition")
+        ),
         description: format!(
             "PSNR and LPIPS as means over {}: {}. Numbers at points are steps.",
             counted(conditions, "condition"),
@@ -115,7 +124,7 @@ pub(crate) fn perception(
         ),
         svg,
         height: HEIGHT,
-        legend: marked_legend(&names),
+        legend: marked_legend(results, &names),
     }))
 }
 
@@ -128,11 +137,12 @@ fn shape(index: usize) -> usize {
 }
 
 /// With the shape before a name where colours alone would not do.
-fn marked_legend(names: &[&str]) -> Vec<(String, String)> {
-    let mut legend = legend(names);
-    if names.len() > PALETTE.len() {
-        for (index, (name, _)) in legend.iter_mut().enumerate() {
-            name.insert_str(0, &format!("{} ", SHAPES[shape(index)]));
+fn marked_legend(results: &Results, names: &[&str]) -> Vec<(String, String)> {
+    let mut legend = legend(results, names);
+    if results.methods.len() > PALETTE.len() {
+        for (name, _) in &mut legend {
+            let mark = SHAPES[shape(order(results, name))];
+            name.insert_str(0, &format!("{mark} "));
         }
     }
     legend
@@ -142,7 +152,7 @@ fn points<'a>(
     results: &'a Results,
     analysis: &Analysis,
     in_domain: bool,
-) -> (Vec<Point<'a>>, usize) {
+) -> (Vec<Point<'a>>, usize, Vec<&'a str>) {
     let mean = |method: &str, condition: usize, metric: &str| {
         let mean = analysis.level(method, condition, metric)?.mean?.value;
         mean.is_finite().then_some(mean)
@@ -157,17 +167,29 @@ fn points<'a>(
             .iter()
             .any(|other| other.method == name)
     };
-    let methods: Vec<_> = results
+    let is_here = |index: &usize| results.conditions[*index].in_domain == in_domain;
+    // Its means are over other pictures than those of the others.
+    let is_incomplete = |name: &str| {
+        (0..results.conditions.len()).filter(is_here).any(|index| {
+            let level = analysis.level(name, index, "psnr");
+            level.is_some_and(|level| level.missing > 0)
+        })
+    };
+    let (incomplete, methods): (Vec<_>, Vec<_>) = results
         .methods
         .iter()
         .filter(|method| !limited(&method.name))
+        .partition(|method| is_incomplete(&method.name));
+    let incomplete = incomplete
+        .iter()
+        .map(|method| method.name.as_str())
         .collect();
     let conditions: Vec<usize> = (0..results.conditions.len())
-        .filter(|&index| results.conditions[index].in_domain == in_domain)
+        .filter(is_here)
         .filter(|&index| methods.iter().all(|method| has(&method.name, index)))
         .collect();
     if conditions.is_empty() {
-        return (Vec::new(), 0);
+        return (Vec::new(), 0, incomplete);
     }
     let over = |method: &str, metric: &str| {
         let values = conditions
@@ -187,22 +209,36 @@ fn points<'a>(
                 .zip(method.options.as_ref().and_then(|options| options.steps)),
         })
         .collect();
-    (points, conditions.len())
+    (points, conditions.len(), incomplete)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench_ood::fixture;
+    use crate::bench_ood::results::Method;
 
     #[test]
     fn marks_of_one_colour_differ_in_shape() {
         let names: Vec<String> = (0..32).map(|index| format!("m{index}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut results = fixture::two_domains();
+        let method = results.methods[1].clone();
+        let mut set = |names: &[&str]| {
+            results.methods = names
+                .iter()
+                .map(|name| Method {
+                    name: (*name).to_owned(),
+                    ..method.clone()
+                })
+                .collect();
+            marked_legend(&results, names)
+        };
         let mut seen = std::collections::HashSet::new();
-        for (name, colour) in marked_legend(&names) {
+        for (name, colour) in set(&names) {
             let shape = name.split(' ').next().unwrap().to_owned();
             assert!(seen.insert((shape, colour)), "{name}");
         }
-        assert_eq!(marked_legend(&names[..8])[0].0, "m0");
+        assert_eq!(set(&names[..8])[0].0, "m0");
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Chart, INK, LETTERS, anchored, colour, draw, legend, plain, range, tick};
+use super::{Chart, INK, LETTERS, anchored, colour, draw, legend, order, plain, range, tick};
 use crate::bench_ood::numbers::metric_name;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, ConditionComparison};
@@ -102,7 +102,7 @@ pub(crate) fn gain_rows(
                 // Marks of one row lie below each other around its middle.
                 let offset = (index as f64 - 0.5 * (methods.len() - 1) as f64) * f64::from(STEP);
                 let y = place as f64 + 0.5 + offset / f64::from(row_height);
-                let colour = colour(index);
+                let colour = colour(order(results, method));
                 let clamp = |value: f64| value.clamp(across.start, across.end);
                 if let Some([low, high]) = row.gain.interval {
                     chart.draw_series([PathElement::new(
@@ -137,7 +137,7 @@ pub(crate) fn gain_rows(
         ),
         svg,
         height,
-        legend: legend(methods),
+        legend: legend(results, methods),
     }))
 }
 

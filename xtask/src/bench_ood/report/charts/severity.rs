@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{Chart, INK, colour, draw, legend, plain, range, tick};
+use super::{Chart, INK, colour, draw, legend, order, plain, range, tick};
 use crate::bench_ood::numbers::metric_name;
 use crate::bench_ood::results::Results;
 use crate::bench_ood::statistics::{Analysis, ComparisonKind, Estimate};
@@ -104,7 +104,7 @@ fn one(
         .draw()?;
         chart.draw_series([PathElement::new(vec![(0.7, 0.0), (5.3, 0.0)], INK)])?;
         for (index, line) in lines.iter().enumerate() {
-            let colour = colour(index);
+            let colour = colour(order(results, methods[index]));
             let clamp = |value: f64| value.clamp(up.start, up.end);
             // Intervals side by side, not on top of each other.
             let aside = 0.07 * (index as f64 - 0.5 * (lines.len() - 1) as f64);
@@ -140,6 +140,6 @@ fn one(
         ),
         svg,
         height: HEIGHT,
-        legend: legend(methods),
+        legend: legend(results, methods),
     }))
 }
