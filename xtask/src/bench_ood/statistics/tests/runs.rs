@@ -205,6 +205,32 @@ fn verdicts_count_photos_not_pictures() {
 }
 
 #[test]
+fn a_pool_of_too_few_photos_takes_nothing_from_the_other() {
+    // Six photos in domain reach p = 2 / 2^6, twice which is above 0.05; five pages outside reach no verdict at all.
+    let mut results = fixture::two_domains();
+    let wanted = ["photos/known", "text/new"];
+    results
+        .conditions
+        .retain(|condition| wanted.contains(&condition.id.as_str()));
+    results.images.retain(|image| {
+        let number: usize = image.name.rsplit_once('-').unwrap().1.parse().unwrap();
+        wanted.contains(&image.condition.as_str()) && number < 6
+    });
+    let analysis = analysis(&results);
+    let gain = analysis
+        .comparison(ComparisonKind::Gain, "plain", "psnr")
+        .unwrap();
+    let verdicts: Vec<Verdict> = gain.conditions.iter().map(|row| row.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Better, Verdict::TooFew]);
+    // One condition each: the pools are these conditions.
+    let pools = [&gain.in_domain, &gain.out_of_domain];
+    assert_eq!(
+        pools.map(|pool| pool.as_ref().unwrap().verdict),
+        [Verdict::Better, Verdict::TooFew]
+    );
+}
+
+#[test]
 fn a_gap_needs_ten_photos_on_each_side() {
     for (photos, is_given) in [(9, false), (10, true)] {
         let mut results = fixture::two_domains();
