@@ -58,7 +58,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let mean = with("mean", &["--show-guidance"])?;
     let sample = with("sample", &["--mode", "sample"])?;
-    let average = with("average", &["--mode", "average", "--uncertainty"])?;
+    let average = with(
+        "average",
+        &[
+            "--mode",
+            "average",
+            "--samples",
+            "8",
+            "--steps",
+            "4",
+            "--uncertainty",
+        ],
+    )?;
 
     save("guidance", &guidance(&prepared, &mean)?)?;
     save("modes", &modes(&prepared, [&mean, &average, &sample])?)?;
