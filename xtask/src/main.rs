@@ -54,7 +54,7 @@ enum Task {
     Pictures(demo::pictures::Arguments),
     Synth(synth::Arguments),
     Datasets(datasets::Arguments),
-    BenchOod(bench_ood::Arguments),
+    BenchOod(Box<bench_ood::Arguments>),
     Experiment(experiment::Arguments),
 }
 

@@ -104,7 +104,7 @@ fn guidance(prepared: &[Prepared], restored: &[PathBuf]) -> Result<Photo> {
             "sharp".to_owned(),
         ];
         // The same part of the photo at every scale.
-        let side = 2 * PANEL >> scale;
+        let side = (2 * PANEL) >> scale;
         let row = labels
             .into_iter()
             .zip([&blurry, &prediction, &sharp])
@@ -204,7 +204,6 @@ fn save(name: &str, photo: &Photo) -> Result<()> {
     let options = WriteOptions {
         overwrite: true,
         jpeg_quality: JPEG_QUALITY,
-        ..WriteOptions::default()
     };
     image_io::write(&path, &photo, &options)?;
     say(format!("{} written", path.display()));

@@ -152,6 +152,7 @@ pub(super) fn train(program: &Path, run: &Run, cache: Option<&Path>, what: &str)
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
