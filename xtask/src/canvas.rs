@@ -37,6 +37,14 @@ pub(crate) fn shrink(image: ArrayView3<'_, f32>, height: usize, width: usize) ->
     })
 }
 
+/// Repeats pixels until the image is `[C, height, width]`; nothing is smoothed.
+pub(crate) fn magnify(image: ArrayView3<'_, f32>, height: usize, width: usize) -> Array3<f32> {
+    let (channels, rows, columns) = image.dim();
+    Array3::from_shape_fn((channels, height, width), |(channel, y, x)| {
+        image[[channel, y * rows / height, x * columns / width]]
+    })
+}
+
 /// For each of `to` places the source places under it with their shares, which sum to 1.
 fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     let scale = from as f64 / to as f64;

@@ -30,7 +30,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn results_page(check: bool) -> Result<()> {
-    let outdated = published::outdated(workspace::root())?;
+    let root = workspace::root();
+    let outdated = if check {
+        published::outdated(root)?
+    } else {
+        published::write(root)?
+    };
     let [first, ..] = &outdated[..] else {
         say(format!("{} is up to date", published::PAGE));
         return Ok(());
@@ -41,7 +46,6 @@ fn results_page(check: bool) -> Result<()> {
             "write it anew: cargo xtask docs",
         ));
     }
-    published::write(workspace::root())?;
     for file in outdated {
         say(format!("{} written", file.display()));
     }

@@ -3,6 +3,7 @@
 //! Everything that continuous integration does is a task here, so that the same command works on a
 //! desk. This package builds on a machine without libtorch, because installing it is one of the tasks.
 
+mod atomic;
 mod bench_ood;
 mod canvas;
 mod ci;

@@ -143,13 +143,16 @@ pub(crate) fn load(name: &str) -> Result<Suite> {
 
 /// The file of a suite that is given by its name in `datasets/suites`, or by a path.
 pub(crate) fn file(name: &str) -> PathBuf {
+    file_in("datasets/suites", name)
+}
+
+/// The file that is given by its name in a folder of the repository, or by a path.
+pub(crate) fn file_in(folder: &str, name: &str) -> PathBuf {
     let is_path = name.contains(['/', '\\']) || name.ends_with(".toml");
     if is_path {
         PathBuf::from(name)
     } else {
-        workspace::root()
-            .join("datasets/suites")
-            .join(format!("{name}.toml"))
+        workspace::root().join(folder).join(format!("{name}.toml"))
     }
 }
 

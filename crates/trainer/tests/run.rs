@@ -51,6 +51,43 @@ fn bytes(config: &TrainConfig, name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_run_that_was_killed_before_its_last_model_writes_it_when_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 3);
+    let config = config(folder.path(), "run", 4);
+    train(&config, false).unwrap();
+    let provenance = |name: &str| {
+        ms_guidance::checkpoint::describe(&bytes(&config, name))
+            .unwrap()
+            .provenance
+    };
+    let whole = bytes(&config, files::MODEL);
+    // What the checkpoint before the last would have left, and nothing at all.
+    let early = self::config(folder.path(), "early", 2);
+    train(&early, false).unwrap();
+    for left in [Some(bytes(&early, files::MODEL)), None] {
+        let path = config.out.join(files::MODEL);
+        match left {
+            Some(model) => std::fs::write(&path, model).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        train(&config, true).unwrap();
+        assert_eq!(provenance(files::MODEL).steps, 4);
+        let tensors = |bytes: &[u8]| {
+            // Behind the length of the header and the header, which has the numbers of the validation.
+            let (start, _) = safetensors::SafeTensors::read_metadata(bytes).unwrap();
+            bytes[8 + start..].to_vec()
+        };
+        let found = bytes(&config, files::MODEL);
+        assert!(tensors(&found) == tensors(&whole), "the weights are those");
+    }
+    // A model that is right is left alone, with the numbers of its validation.
+    std::fs::write(config.out.join(files::MODEL), &whole).unwrap();
+    train(&config, true).unwrap();
+    assert!(bytes(&config, files::MODEL) == whole);
+}
+
+#[test]
 fn interrupted_and_resumed_equals_uninterrupted() {
     let folder = tempfile::tempdir().unwrap();
     photos(folder.path(), 3);

@@ -52,23 +52,26 @@ impl Experiment {
     /// A model that cannot be read.
     pub(super) fn plan(&self, program: &Path) -> Result<Plan> {
         let mut notes = BTreeSet::new();
-        let control = self.arms.iter().find(|arm| arm.name == self.control);
-        let mut controls = BTreeMap::new();
-        for (seed, file) in control.into_iter().flat_map(|arm| &arm.models) {
-            controls.insert(*seed, Model::of(program, Some(file))?);
+        let mut models = BTreeMap::new();
+        for arm in &self.arms {
+            for (seed, file) in &arm.models {
+                let model = Model::of(program, Some(file))?;
+                models.insert((arm.name.as_str(), *seed), model);
+            }
         }
         let mut methods = vec![methods::input()];
         for arm in &self.arms {
             for (seed, file) in &arm.models {
-                let model = Model::of(program, Some(file))?;
+                let model = &models[&(arm.name.as_str(), *seed)];
                 let mut planned: Planned = methods::model(
                     &of_seed(&arm.name, *seed),
-                    &model,
+                    model,
                     Some(file),
                     methods::mean(),
                     &arm.description,
                 );
-                if let Some(control) = controls.get(seed).filter(|_| arm.name != self.control) {
+                let control = models.get(&(self.control.as_str(), *seed));
+                if let Some(control) = control.filter(|_| arm.name != self.control) {
                     let differences = model.differences(control);
                     // Only then a difference is an effect of guidance.
                     let is_guidance = model.guidance_scales > 0 && control.guidance_scales == 0;

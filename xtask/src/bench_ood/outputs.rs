@@ -1,13 +1,13 @@
 //! The files of a run, made from its results alone.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::results::Results;
 use super::statistics::{Settings, analyse};
 use super::{merge, report, tables};
+use crate::atomic;
 
 /// The page.
 pub(super) const REPORT: &str = "report.html";
@@ -29,26 +29,8 @@ pub(super) fn write(results: &Results, folder: &Path) -> Result<String> {
     Ok(tables::summary(results, &analysis))
 }
 
-/// Writes a file whole or not at all.
-///
-/// # Errors
-/// A folder that cannot be written.
-pub(super) fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
-    let path = folder.join(name);
-    let context = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    file.write_all(text.as_bytes()).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    // Others may read a report.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))
-            .with_context(context)?;
-    }
-    file.persist(&path).with_context(context)?;
-    Ok(())
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    atomic::write(&folder.join(name), text.as_bytes())
 }
 
 #[cfg(test)]

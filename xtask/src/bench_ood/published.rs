@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::outputs::put;
 use super::provenance::{self, UNKNOWN};
 use super::results::{MethodKind, Results};
 use super::statistics::{Settings, analyse};
 use super::tables::cell;
 use super::{report, tables};
+use crate::atomic;
 use crate::failure::Failure;
 use crate::report::say;
 
@@ -31,6 +31,12 @@ const MARK: &str =
 struct Made {
     path: PathBuf,
     text: String,
+}
+
+impl Made {
+    fn is_old(&self, root: &Path) -> bool {
+        fs::read_to_string(root.join(&self.path)).map_or(true, |found| found != self.text)
+    }
 }
 
 /// Whether results of now could be published: that is looked at before hours of work.
@@ -84,9 +90,13 @@ pub(super) fn publish(results: &Results, root: &Path) -> Result<()> {
     let folder = root.join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let name = format!("{}.json", results.suite.name);
-    put(&folder, &name, &(serde_json::to_string(&results)? + "\n"))?;
+    let text = serde_json::to_string(&results)? + "\n";
+    atomic::write(&folder.join(&name), text.as_bytes())?;
     say(format!("{FOLDER}/{name} written"));
-    write(root)
+    for file in write(root)? {
+        say(format!("{} written", file.display()));
+    }
+    Ok(())
 }
 
 /// It becomes the name of a file.
@@ -101,19 +111,18 @@ fn check_name(name: &str) -> Result<()> {
     ))
 }
 
-/// Writes the page and its charts from what the repository keeps.
+/// Writes the page and its charts from what the repository keeps, and returns the files that were not so before.
 ///
 /// # Errors
 /// Results that cannot be read, files that cannot be written.
-pub(crate) fn write(root: &Path) -> Result<()> {
-    for Made { path, text } in made(root)? {
-        let path = root.join(path);
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            continue;
-        };
-        put(folder, &name.to_string_lossy(), &text)?;
-    }
-    Ok(())
+pub(crate) fn write(root: &Path) -> Result<Vec<PathBuf>> {
+    let outdated = made(root)?.into_iter().filter(|made| made.is_old(root));
+    outdated
+        .map(|made| {
+            atomic::write(&root.join(&made.path), made.text.as_bytes())?;
+            Ok(made.path)
+        })
+        .collect()
 }
 
 /// The files that are not what they would be if they were made now.
@@ -121,14 +130,8 @@ pub(crate) fn write(root: &Path) -> Result<()> {
 /// # Errors
 /// Results that cannot be read.
 pub(crate) fn outdated(root: &Path) -> Result<Vec<PathBuf>> {
-    let is_old = |made: &Made| {
-        fs::read_to_string(root.join(&made.path)).map_or(true, |found| found != made.text)
-    };
-    Ok(made(root)?
-        .into_iter()
-        .filter(is_old)
-        .map(|made| made.path)
-        .collect())
+    let outdated = made(root)?.into_iter().filter(|made| made.is_old(root));
+    Ok(outdated.map(|made| made.path).collect())
 }
 
 fn made(root: &Path) -> Result<Vec<Made>> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::manifest::SCHEMA_VERSION;
+use crate::atomic;
 use crate::failure::Failure;
 use crate::lock::Lock;
 
@@ -230,11 +231,7 @@ impl Receipt {
         let path = folder.join(RECEIPT);
         let cannot_write = || format!("cannot write {}", path.display());
         fs::create_dir_all(folder).with_context(cannot_write)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot_write)?;
-        serde_json::to_writer_pretty(&mut file, self).with_context(cannot_write)?;
-        file.as_file().sync_all().with_context(cannot_write)?;
-        file.persist(&path).with_context(cannot_write)?;
-        Ok(())
+        atomic::write(&path, &serde_json::to_vec_pretty(self)?)
     }
 
     /// Files that are gone or have another length; looks at no content, which takes no time.

@@ -10,7 +10,7 @@ use ndarray::{Array3, ArrayView3, Axis, concatenate, s};
 
 use super::sheet::{self, part};
 use super::{Prepared, compared, photos, prepare, restore_all};
-use crate::canvas::{Canvas, shrink};
+use crate::canvas::{Canvas, magnify, shrink};
 use crate::report::say;
 use crate::workspace;
 
@@ -110,7 +110,7 @@ fn guidance(prepared: &[Prepared], restored: &[PathBuf]) -> Result<Photo> {
             .zip([&blurry, &prediction, &sharp])
             .map(|(label, image)| Panel {
                 label,
-                image: enlarged(part(image.view(), photo.recipe.detail, side, side)),
+                image: panel_of(part(image.view(), photo.recipe.detail, side, side)),
             })
             .collect();
         rows.push(row);
@@ -134,7 +134,7 @@ fn modes(prepared: &[Prepared], [mean, average, sample]: [&[PathBuf]; 3]) -> Res
             let side = PANEL / 2;
             Ok(Panel {
                 label,
-                image: enlarged(part(image.pixels.view(), photo.recipe.detail, side, side)),
+                image: panel_of(part(image.pixels.view(), photo.recipe.detail, side, side)),
             })
         };
         let read = |files: &[PathBuf]| photos::read(&files[index]);
@@ -172,12 +172,8 @@ fn gray(image: ArrayView3<'_, f32>) -> Array3<f32> {
     concatenate(Axis(0), &planes).unwrap_or(luma)
 }
 
-/// To the size of a panel, each pixel a square.
-fn enlarged(image: ArrayView3<'_, f32>) -> Array3<f32> {
-    let (_, height, width) = image.dim();
-    Array3::from_shape_fn((3, PANEL, PANEL), |(channel, y, x)| {
-        image[[channel, y * height / PANEL, x * width / PANEL]]
-    })
+fn panel_of(image: ArrayView3<'_, f32>) -> Array3<f32> {
+    magnify(image, PANEL, PANEL)
 }
 
 fn drawn(rows: &[Vec<Panel>]) -> Photo {
@@ -220,7 +216,7 @@ mod tests {
         let found = part(image.view(), (0.99, 0.99), 60, 60);
         assert_eq!(found.dim(), (3, 60, 60));
         assert_eq!(found[[0, 59, 59]], image[[0, 99, 199]]);
-        let panel = enlarged(found);
+        let panel = panel_of(found);
         assert_eq!(panel.dim(), (3, PANEL, PANEL));
         assert_eq!(panel[[0, 0, 0]], image[[0, 40, 140]]);
         assert_eq!(panel[[2, PANEL - 1, PANEL - 1]], image[[2, 99, 199]]);

@@ -5,7 +5,7 @@ use image_io::Photo;
 use ndarray::{Array3, ArrayView3, s};
 
 use super::Case;
-use crate::canvas::{Canvas, shrink};
+use crate::canvas::{Canvas, magnify, shrink};
 
 /// Width of each picture on the sheet, in pixels.
 const PANEL: usize = 420;
@@ -109,11 +109,8 @@ pub(super) fn part(
 }
 
 fn enlarge(image: ArrayView3<'_, f32>) -> Array3<f32> {
-    let (channels, height, width) = image.dim();
-    Array3::from_shape_fn(
-        (channels, height * ZOOM, width * ZOOM),
-        |(channel, y, x)| image[[channel, y / ZOOM, x / ZOOM]],
-    )
+    let (_, height, width) = image.dim();
+    magnify(image, height * ZOOM, width * ZOOM)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! An experiment as it is written.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -57,12 +57,7 @@ pub(super) struct Arm {
 /// Everything that is wrong with it, at once; a name that is not there, with those that are.
 pub(super) fn load(name: &str) -> Result<ExperimentFile> {
     let folder = workspace::root().join(FOLDER);
-    let is_path = name.contains(['/', '\\']) || name.ends_with(".toml");
-    let path = if is_path {
-        PathBuf::from(name)
-    } else {
-        folder.join(format!("{name}.toml"))
-    };
+    let path = suite::file_in(FOLDER, name);
     if !path.is_file() {
         return Err(Failure::error(
             format!("there is no experiment {name}"),

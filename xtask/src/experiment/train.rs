@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use toml::Table;
 
+use crate::atomic;
 use crate::failure::Failure;
 use crate::report::say;
 use crate::workspace;
@@ -65,14 +66,11 @@ fn command(program: &Path, run: &Run, cache: Option<&Path>) -> Command {
     command
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(context)?;
-    let file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    fs::write(file.path(), text).with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
+fn write_settings(run: &Run) -> Result<()> {
+    let file = run.file();
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    atomic::write(&file, run.settings.as_bytes())
 }
 
 /// Says what would be trained, and how long it would take.
@@ -80,7 +78,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 /// # Errors
 /// Settings that the program refuses.
 pub(super) fn dry(program: &Path, run: &Run, cache: Option<&Path>) -> Result<()> {
-    write(&run.file(), &run.settings)?;
+    write_settings(run)?;
     workspace::run(command(program, run, cache).arg("--dry-run"))
 }
 
@@ -89,7 +87,7 @@ pub(super) fn dry(program: &Path, run: &Run, cache: Option<&Path>) -> Result<()>
 /// # Errors
 /// Settings that the program refuses, or other ones than the run was begun with.
 pub(super) fn prepare(program: &Path, run: &Run, cache: Option<&Path>) -> Result<()> {
-    write(&run.file(), &run.settings)?;
+    write_settings(run)?;
     let mut command = command(program, run, cache);
     command.arg("--print-config").stderr(Stdio::inherit());
     let printed = String::from_utf8(workspace::output(&mut command)?)
@@ -101,7 +99,7 @@ pub(super) fn prepare(program: &Path, run: &Run, cache: Option<&Path>) -> Result
     };
     let begun = run.begun();
     if !run.folder.exists() {
-        return write(&begun, &printed);
+        return atomic::write(&begun, printed.as_bytes());
     }
     let there = fs::read_to_string(&begun).ok();
     let is_same = there
@@ -148,7 +146,7 @@ pub(super) fn train(program: &Path, run: &Run, cache: Option<&Path>, what: &str)
             format!("delete {} to train it again", run.folder.display()),
         ));
     }
-    write(&run.finished(), "")
+    atomic::write(&run.finished(), b"")
 }
 
 #[cfg(all(test, unix))]

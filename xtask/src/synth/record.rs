@@ -1,6 +1,5 @@
 //! What is written about a pair, and about a set of pairs.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -12,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::crop::Crop;
 use super::frames::FrameRecord;
+use crate::atomic;
 use crate::hash;
 
 /// Version of [`Record`] and [`SetRecord`].
@@ -136,12 +136,5 @@ pub(crate) fn write(path: &Path, record: &impl Serialize) -> Result<()> {
     let cannot_write = || format!("cannot write {}", path.display());
     let mut text = serde_json::to_vec_pretty(record).with_context(cannot_write)?;
     text.push(b'\n');
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot_write)?;
-    file.write_all(&text).with_context(cannot_write)?;
-    file.as_file().sync_all().with_context(cannot_write)?;
-    file.persist(path)
-        .map_err(|error| error.error)
-        .with_context(cannot_write)?;
-    Ok(())
+    atomic::write(path, &text)
 }

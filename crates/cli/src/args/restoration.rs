@@ -12,7 +12,7 @@ use diffusion_sched::SamplerKind;
 pub(crate) struct RestorationArgs {
     /// What to make: mean (fast, highest PSNR, smooth), sample (sharp, may invent detail), average (of several samples)
     ///
-    /// With the built-in model, mean darkens photos by about 1/255 on average, and sample shows coloured grain, also in flat areas.
+    /// With the built-in model, sample shows coloured specks at edges and grain in flat areas.
     #[arg(long, value_name = "MODE", default_value_t, help_heading = "Quality",
         value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)).try_map(|name| name.parse::<Mode>()))]
     pub(crate) mode: Mode,

@@ -159,7 +159,7 @@ fn metrics(
     let clone = Path::new(WEIGHTS_OF_A_CLONE);
     let folder = args.weights.as_deref().or(clone.is_dir().then_some(clone));
     if let Some(given) = args.weights.as_deref().filter(|given| !given.is_dir()) {
-        return Err(Problem::new("the folder of weights is not there")
+        return Err(Problem::new("weights are missing: there is no such folder")
             .at(given)
             .hint(HOW_TO_GET_WEIGHTS));
     }
