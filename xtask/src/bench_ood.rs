@@ -202,7 +202,7 @@ fn check_folders(methods: &[methods::Planned], pairs: &Pairs, is_part: bool) -> 
             continue;
         };
         let name = &planned.method.name;
-        folder::check(folder, &pairs.conditions, name)?;
+        folder::check(folder, &pairs.conditions, name, is_part)?;
         // A part knows the names of its own pictures only.
         if !is_part {
             for file in folder::strangers(folder, &pairs.conditions) {

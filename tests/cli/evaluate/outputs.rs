@@ -167,6 +167,13 @@ fn wrong_usage_is_told_before_any_work() {
             ],
         ),
         (
+            &["--weights", &weights],
+            &[
+                "none: weights are missing",
+                "LPIPS needs lpips_alexnet.safetensors",
+            ],
+        ),
+        (
             &["--checkpoint=none.safetensors", "--metrics=psnr"],
             &["none.safetensors: "],
         ),

@@ -42,8 +42,13 @@ pub(crate) fn problem(file: &Path, sharp: &Path) -> Option<String> {
 /// Says how many pictures of the method `name` are missing.
 ///
 /// # Errors
-/// A folder without any picture of the run: its layout is wrong.
-pub(crate) fn check(folder: &Path, conditions: &[Condition], name: &str) -> Result<()> {
+/// A folder without any picture of a whole run: its layout is wrong.
+pub(crate) fn check(
+    folder: &Path,
+    conditions: &[Condition],
+    name: &str,
+    is_part: bool,
+) -> Result<()> {
     let files: Vec<PathBuf> = conditions
         .iter()
         .flat_map(|condition| {
@@ -56,7 +61,8 @@ pub(crate) fn check(folder: &Path, conditions: &[Condition], name: &str) -> Resu
         return Ok(());
     };
     let first = first.display();
-    if missing.len() == files.len() {
+    // A part may have few pictures, and those may be the missing ones.
+    if missing.len() == files.len() && !is_part {
         return Err(Failure::error(
             format!(
                 "--method {name}: none of the {} pictures of this run is there, such as {first}",
@@ -157,5 +163,12 @@ mod tests {
             strangers(root, std::slice::from_ref(&condition)),
             [place("stranger")]
         );
+        // One of four is missing; then all are, which a part of a run may meet.
+        let conditions = std::slice::from_ref(&condition);
+        check(root, conditions, "mine", false).unwrap();
+        let empty = tempfile::tempdir().unwrap();
+        let error = check(empty.path(), conditions, "mine", false).unwrap_err();
+        assert!(error.to_string().contains("none of the 4"), "{error}");
+        check(empty.path(), conditions, "mine", true).unwrap();
     }
 }

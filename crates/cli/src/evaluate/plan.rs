@@ -158,11 +158,6 @@ fn metrics(
 ) -> Result<(Vec<Metric>, BTreeMap<&'static str, PathBuf>), Problem> {
     let clone = Path::new(WEIGHTS_OF_A_CLONE);
     let folder = args.weights.as_deref().or(clone.is_dir().then_some(clone));
-    if let Some(given) = args.weights.as_deref().filter(|given| !given.is_dir()) {
-        return Err(Problem::new("weights are missing: there is no such folder")
-            .at(given)
-            .hint(HOW_TO_GET_WEIGHTS));
-    }
     let find = |file: &str| {
         folder
             .map(|folder| folder.join(file))
@@ -171,11 +166,10 @@ fn metrics(
     let mut metrics = args.metrics.clone();
     if metrics.is_empty() {
         metrics = vec![Metric::Psnr, Metric::Ssim];
-        if Metric::Lpips
-            .files()
-            .iter()
-            .all(|file| find(file).is_some())
-        {
+        // Who names a folder wants what is in it: one that is not there is told below.
+        let is_lost = args.weights.as_deref().is_some_and(|given| !given.is_dir());
+        let files = Metric::Lpips.files();
+        if is_lost || files.iter().all(|file| find(file).is_some()) {
             metrics.push(Metric::Lpips);
         } else {
             remarks.push(format!(
